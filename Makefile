@@ -1,0 +1,102 @@
+# Neap. `make help` lists what there is to make.
+#
+# The repository is a Go workspace: `work` stands for every package of every
+# module in go.work (`./...` would be the root module only).
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO       ?= go
+COMPOSE  ?= docker compose
+FUZZTIME ?= 30s
+BENCH    ?= .
+ARGS     ?=
+
+# Pinned, so that lint finds the same things everywhere.
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI         := bin/tools/golangci-lint-$(GOLANGCI_VERSION)
+
+# The core runs without the race detector: repo_test.go forbids goroutines
+# there, and its simulations would take five to ten times as long. The load and
+# chaos tests measure, so they run at full speed too.
+NO_RACE := (^github.com/neap-project/neap$$|/neap/libs/fleet(/|$$)|/neap/test/(load|chaos)(/|$$))
+
+EACH := scripts/each-module
+
+.PHONY: help demo up down test test-long test-plain test-race vet fmt-check modules lint fmt tidy build bench fuzz golden tools deps clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
+
+demo: ## watch a simulated cluster being scaled, in this terminal
+	$(GO) run ./cmd/neap demo $(ARGS)
+
+up: ## start every service with simulated AWS, NATS, Redis and Jaeger in containers
+	$(COMPOSE) up --build --detach --wait
+
+down: ## stop what `make up` started
+	$(COMPOSE) down --volumes
+
+test: deps vet fmt-check modules test-plain test-race ## everything that must hold before a commit (minutes)
+
+test-long: deps ## all tests at full length, all with the race detector (up to an hour)
+	$(GO) test -race -timeout 60m work
+
+test-plain: # the rules of the repository, the core, load and chaos
+	@echo '== go test -short (rules, core, load, chaos)'
+	$(GO) list work | grep -E '$(NO_RACE)' | xargs -r $(GO) test -short -timeout 12m
+
+test-race: # all the rest
+	@echo '== go test -short -race (adapters, services, cmd, e2e)'
+	$(GO) list work | { grep -vE '$(NO_RACE)' || true; } | xargs -r $(GO) test -short -race -timeout 12m
+
+vet: # in one go, over every module
+	@echo '== go vet'
+	$(GO) vet work
+
+fmt-check: # only gofmt: lint checks the stricter gofumpt
+	@echo '== gofmt'
+	@unformatted=$$(find . -name '*.go' -not -path './bin/*' -print0 | xargs -0 gofmt -l); \
+	if [ -n "$$unformatted" ]; then echo "not formatted, run 'make fmt':"; echo "$$unformatted"; exit 1; fi
+
+modules: # each must build alone, and say exactly what it needs
+	@echo '== each module on its own: build, tidy'
+	GOWORK=off $(EACH) $(GO) build ./...
+	$(EACH) $(GO) mod tidy -diff
+
+lint: $(GOLANGCI) ## golangci-lint in every module
+	$(EACH) --with-packages "$(CURDIR)/$(GOLANGCI)" run ./...
+
+fmt: $(GOLANGCI) ## format every Go file
+	$(EACH) --with-packages "$(CURDIR)/$(GOLANGCI)" fmt ./...
+
+tidy: ## agree on versions across the workspace, then tidy every module
+	$(GO) work sync
+	$(EACH) $(GO) mod tidy
+
+build: ## build every command into bin/
+	mkdir -p bin
+	$(GO) list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' work | xargs -r $(GO) build -trimpath -o bin/
+
+bench: ## run the benchmarks (BENCH=regexp)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m work
+
+fuzz: ## run every fuzz target for FUZZTIME (30s)
+	GO=$(GO) scripts/fuzz $(FUZZTIME)
+
+golden: ## rewrite the golden files; read the diff
+	scripts/golden $(GO)
+
+tools: $(GOLANGCI) ## install the pinned tools into bin/tools
+
+$(GOLANGCI):
+	mkdir -p bin/tools
+	GOBIN="$(CURDIR)/bin/tools" GOFLAGS= nice $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv bin/tools/golangci-lint $@
+
+deps: ## install what the tests need besides Go: redis-server
+	scripts/deps.sh
+
+clean: ## remove what was built
+	rm -rf bin

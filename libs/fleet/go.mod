@@ -1,0 +1,3 @@
+module github.com/neap-project/neap/libs/fleet
+
+go 1.26.6

@@ -1,0 +1,68 @@
+package fleet
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Memory is what the planner knows of a cluster beside the snapshot: which actions are
+// open, and what outcomes taught. It is folded from the PLAN and OUTCOME streams (see
+// fleet/outcome), so every planner that read the same streams has the same memory.
+type Memory struct {
+	Generation uint64      `json:"generation"`
+	Prev       PlanID      `json:"prev,omitempty"` // the last plan of the chain
+	PrevReadAt time.Time   `json:"prevReadAt,omitzero"`
+	Pause      Pause       `json:"pause,omitzero"`
+	Open       []Open      `json:"open,omitempty"`      // in the order they were planned
+	Shortages  []Shortage  `json:"shortages,omitempty"` // sorted by offering
+	Idle       []Idle      `json:"idle,omitempty"`      // of the last plan, sorted by instance
+	Demand     []DemandAge `json:"demand,omitempty"`    // sorted by group and deployment
+	LaunchedAt time.Time   `json:"launchedAt,omitzero"` // last launch that was planned
+	RemovedAt  time.Time   `json:"removedAt,omitzero"`  // last removal that was planned
+}
+
+// Pause is the red button of a cluster.
+type Pause struct {
+	By    string    `json:"by,omitempty"`
+	Why   string    `json:"why,omitempty"`
+	Since time.Time `json:"since,omitzero"`
+}
+
+// Paused reports whether the button is pressed.
+func (p Pause) Paused() bool { return !p.Since.IsZero() }
+
+// Open is an action that was planned and not closed yet.
+type Open struct {
+	Action    Action             `json:"action"`
+	Plan      PlanID             `json:"plan"`
+	PlannedAt time.Time          `json:"plannedAt"`
+	Over      bool               `json:"over,omitempty"` // its executor wrote a final outcome
+	Class     FailureClass       `json:"class,omitempty"`
+	Message   string             `json:"message,omitempty"`
+	OverAt    time.Time          `json:"overAt,omitzero"`
+	Instances []LaunchedInstance `json:"instances,omitempty"` // that a launch gave
+}
+
+// Shortage is an offering that had no capacity, and until when it is not asked for again.
+type Shortage struct {
+	Offering OfferingKey `json:"offering"`
+	Until    time.Time   `json:"until"`
+	Strikes  int         `json:"strikes"` // in a row; each doubles the wait
+}
+
+// DemandAge is how long a demand has been unmet, and what was tried for it.
+type DemandAge struct {
+	Group      string    `json:"group"`
+	Deployment string    `json:"deployment,omitempty"`
+	Since      time.Time `json:"since"`
+}
+
+// Digest is the identity of the memory.
+func (m *Memory) Digest() (string, error) {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return "", fmt.Errorf("digest of memory: %w", err)
+	}
+	return Digest(b), nil
+}

@@ -1,0 +1,243 @@
+package fleet
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Plan is what was decided on one snapshot. The plans of a cluster form a chain: each is
+// appended only if the one it was made after is still the last. A plan carries everything
+// that is needed to execute it and to explain it.
+type Plan struct {
+	ID         PlanID      `json:"id"`
+	Cluster    ClusterName `json:"cluster"`
+	Generation uint64      `json:"generation"`
+	Prev       PlanID      `json:"prev,omitempty"` // the plan it was made after; empty for the first
+	MadeAt     time.Time   `json:"madeAt"`         // the snapshot's TakenAt
+	MadeBy     string      `json:"madeBy"`         // version of the planner
+	DryRun     bool        `json:"dryRun,omitempty"`
+
+	// What it was made from: with these the plan can be made again, byte for byte.
+	Snapshot      string    `json:"snapshot"` // digest
+	ReadStartedAt time.Time `json:"readStartedAt"`
+	Policy        string    `json:"policy"` // digest
+	Memory        string    `json:"memory"` // digest
+
+	Actions  []Action      `json:"actions,omitempty"`
+	Closures []Closure     `json:"closures,omitempty"`
+	Reasons  []Reason      `json:"reasons,omitempty"` // what was looked at and not done, and why
+	Idle     []Idle        `json:"idle,omitempty"`    // instances that could go, and since when
+	Demand   []UnmetDemand `json:"demand,omitempty"`  // what waits, and what became of it
+	Summary  Summary       `json:"summary"`
+	Trace    string        `json:"trace,omitempty"` // trace ID of the decision; data, never authority
+}
+
+// Summary is the plan in figures, for people, metrics and the console.
+type Summary struct {
+	Instances       int   `json:"instances"`
+	Launching       int   `json:"launching"` // launched or planned, not registered yet
+	Draining        int   `json:"draining"`
+	TasksRunning    int   `json:"tasksRunning"`
+	TasksWaiting    int   `json:"tasksWaiting"`    // wanted and not placed
+	TasksFitNow     int   `json:"tasksFitNow"`     // of these: fit on what is there or booting; ECS will place them
+	TasksUnplaced   int   `json:"tasksUnplaced"`   // of these: no room was found or may be bought
+	HeadroomWanted  int   `json:"headroomWanted"`  // units
+	HeadroomPresent int   `json:"headroomPresent"` // units that exist, are booting or are planned
+	Cost            Price `json:"cost"`            // of what runs and boots now
+	CostAfter       Price `json:"costAfter"`       // when the plan is done
+}
+
+// ActionKind is what an action does.
+type ActionKind string
+
+// The kinds of action.
+const (
+	ActionLaunch  ActionKind = "launch"  // actuator: launch instances
+	ActionDrain   ActionKind = "drain"   // drainer: empty an instance and terminate it
+	ActionRestore ActionKind = "restore" // drainer: set a draining instance active again
+	ActionReap    ActionKind = "reap"    // drainer: terminate an instance of ours that never registered or is left over
+)
+
+// Action is one thing to do. Exactly the field that its kind names is set.
+type Action struct {
+	ID       ActionID   `json:"id"`
+	Kind     ActionKind `json:"kind"`
+	Deadline time.Time  `json:"deadline"` // not begun by then: rejected
+	Reason   Reason     `json:"reason"`
+
+	Launch  *Launch  `json:"launch,omitempty"`
+	Drain   *Drain   `json:"drain,omitempty"`
+	Restore *Restore `json:"restore,omitempty"`
+	Reap    *Reap    `json:"reap,omitempty"`
+}
+
+// Launch asks for instances. Any of the offerings will do: they were chosen so that each
+// holds what the instance is for, hence EC2 may pick the one that has capacity.
+type Launch struct {
+	Spec      LaunchSpec `json:"spec"` // complete, as the policy had it
+	Lifecycle Lifecycle  `json:"lifecycle"`
+	Count     int        `json:"count"`
+	Offerings []Offering `json:"offerings"`
+	Boot      Duration   `json:"boot"` // how long an instance may take to register
+	For       []Carried  `json:"for"`  // what each instance is meant to hold
+}
+
+// Offering is something EC2 sells: a launch spec × instance type × zone × lifecycle, with
+// the capacity that it will register.
+type Offering struct {
+	LaunchSpec   LaunchSpecName `json:"launchSpec"`
+	Type         TypeName       `json:"type"`
+	Zone         Zone           `json:"zone"`
+	Subnet       SubnetID       `json:"subnet"`
+	Lifecycle    Lifecycle      `json:"lifecycle"`
+	Image        string         `json:"image"` // as the policy names it; ID or SSM parameter
+	ImageID      ImageID        `json:"imageID,omitempty"`
+	Architecture Architecture   `json:"architecture"`
+	Capacity     Resources      `json:"capacity"`
+	Price        Price          `json:"price"`
+}
+
+// Key identifies what can be short of capacity: type, zone and lifecycle.
+func (o *Offering) Key() OfferingKey { return OfferingKey{o.Type, o.Zone, o.Lifecycle} }
+
+// OfferingKey is an EC2 capacity pool.
+type OfferingKey struct {
+	Type      TypeName  `json:"type"`
+	Zone      Zone      `json:"zone"`
+	Lifecycle Lifecycle `json:"lifecycle"`
+}
+
+// String is for people: "m7i.large us-east-1a spot".
+func (k OfferingKey) String() string {
+	return string(k.Type) + " " + string(k.Zone) + " " + string(k.Lifecycle)
+}
+
+// Carried is a number of like tasks (or headroom units) that an instance is to hold.
+type Carried struct {
+	What  string `json:"what"` // "service:web web:7", "headroom", "daemon service:agent agent:1"
+	Count int    `json:"count"`
+}
+
+// Drain empties one instance and terminates it.
+type Drain struct {
+	Instance          InstanceID          `json:"instance"`
+	ContainerInstance ContainerInstanceID `json:"containerInstance"`
+	Involuntary       bool                `json:"involuntary,omitempty"` // AWS is taking it: no room need be proven
+	Tasks             []Carried           `json:"tasks,omitempty"`       // what the plan found room for; any other task forbids the drain
+	Timeout           Duration            `json:"timeout"`
+	OnTimeout         OnTimeout           `json:"onTimeout"`
+	StandaloneTasks   bool                `json:"standaloneTasks,omitempty"` // the policy allows losing them
+}
+
+// Restore sets a draining instance active again.
+type Restore struct {
+	Instance          InstanceID          `json:"instance"`
+	ContainerInstance ContainerInstanceID `json:"containerInstance"`
+	Drain             ActionID            `json:"drain,omitempty"` // the drain it undoes
+}
+
+// Reap terminates an instance of ours that is of no use.
+type Reap struct {
+	Instance InstanceID `json:"instance"`
+	Launch   ActionID   `json:"launch,omitempty"` // the launch that made it
+}
+
+// Target is the instance that the action removes or restores, if it has one.
+func (a *Action) Target() (InstanceID, bool) {
+	switch {
+	case a.Drain != nil:
+		return a.Drain.Instance, true
+	case a.Restore != nil:
+		return a.Restore.Instance, true
+	case a.Reap != nil:
+		return a.Reap.Instance, true
+	}
+	return "", false
+}
+
+// Closure ends an earlier action, with the evidence. From then on it counts for nothing.
+type Closure struct {
+	Action   ActionID `json:"action"`
+	Verdict  Verdict  `json:"verdict"`
+	Evidence string   `json:"evidence"`
+}
+
+// Verdict is how an action ended.
+type Verdict string
+
+// How an action may end.
+const (
+	VerdictDone      Verdict = "done"
+	VerdictFailed    Verdict = "failed"
+	VerdictExpired   Verdict = "expired"
+	VerdictCancelled Verdict = "cancelled"
+)
+
+// Idle is an instance whose tasks all fit elsewhere, and since when that has held.
+type Idle struct {
+	Instance InstanceID `json:"instance"`
+	Since    time.Time  `json:"since"`
+}
+
+// UnmetDemand is what a service wants and does not have.
+type UnmetDemand struct {
+	Group      string    `json:"group"`
+	Deployment string    `json:"deployment,omitempty"`
+	Count      int       `json:"count"`
+	Since      time.Time `json:"since"`
+	FitNow     int       `json:"fitNow,omitempty"`   // fit on what is there or booting
+	Launched   int       `json:"launched,omitempty"` // carried by launches of this plan
+	Unplaced   int       `json:"unplaced,omitempty"` // nothing can be bought for these now
+	Reason     Reason    `json:"reason,omitzero"`
+}
+
+// Seal sets the IDs of the plan and of its actions from their content. The plan must be
+// complete otherwise.
+func (p *Plan) Seal() error {
+	p.ID = ""
+	for i := range p.Actions {
+		p.Actions[i].ID = ""
+		content, err := json.Marshal(p.Actions[i])
+		if err != nil {
+			return fmt.Errorf("seal action %d of plan for %s: %w", i, p.Cluster, err)
+		}
+		p.Actions[i].ID = NewActionID(p.Generation, p.Cluster, p.Prev, i, content)
+	}
+	content, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("seal plan for %s: %w", p.Cluster, err)
+	}
+	p.ID = PlanID(Digest(content))
+	return nil
+}
+
+// Sealed reports whether the IDs of the plan fit its content: whether it is what its
+// maker made.
+func (p *Plan) Sealed() bool {
+	again := *p
+	again.Actions = slices.Clone(p.Actions)
+	if again.Seal() != nil || again.ID != p.ID {
+		return false
+	}
+	for i := range p.Actions {
+		if p.Actions[i].ID != again.Actions[i].ID {
+			return false
+		}
+	}
+	return true
+}
+
+// Action returns the action of that ID.
+func (p *Plan) Action(id ActionID) (*Action, bool) {
+	for i := range p.Actions {
+		if p.Actions[i].ID == id {
+			return &p.Actions[i], true
+		}
+	}
+	return nil, false
+}
+
+// Empty reports whether the plan changes nothing: neither actions nor closures.
+func (p *Plan) Empty() bool { return len(p.Actions) == 0 && len(p.Closures) == 0 }

@@ -1,0 +1,287 @@
+package fleet
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Policy is what the owner of a cluster allows and wants: one document per cluster. The
+// zero value of each optional field means its default; [Policy.WithDefaults] fills them in
+// and [Policy.Validate] says what is wrong, by field, value and remedy.
+type Policy struct {
+	APIVersion  string          `json:"apiVersion" desc:"version of this document: neap.dev/v1"`
+	Cluster     ClusterName     `json:"cluster,omitempty" desc:"ECS cluster this policy is meant for; applying it to another is refused"`
+	DryRun      *bool           `json:"dryRun,omitempty" desc:"plan and explain, change nothing; true until switched off"`
+	Limits      Limits          `json:"limits" desc:"what the cluster may never exceed or fall below"`
+	Headroom    Headroom        `json:"headroom,omitzero" desc:"room to keep free for tasks to come"`
+	ScaleDown   ScaleDown       `json:"scaleDown,omitzero" desc:"when and how fast instances are removed"`
+	Drain       DrainPolicy     `json:"drain,omitzero" desc:"how an instance is emptied"`
+	Boot        BootPolicy      `json:"boot,omitzero" desc:"what is expected of a new instance"`
+	LaunchSpecs []LaunchSpec    `json:"launchSpecs" desc:"what instances may be launched from; unset fields are taken from the first one"`
+	Attributes  AttributePolicy `json:"attributes,omitzero" desc:"names of the tags and attributes that Neap reads and writes"`
+}
+
+// PolicyAPIVersion is the version of the policy document that this build reads.
+const PolicyAPIVersion = "neap.dev/v1"
+
+// Limits bound the cluster.
+type Limits struct {
+	MinInstances int   `json:"minInstances,omitempty" desc:"instances to keep, however idle"`
+	MaxInstances int   `json:"maxInstances" desc:"instances never to exceed; required, for a runaway must end somewhere"`
+	MaxVCPUs     int64 `json:"maxVCPUs,omitempty" desc:"vCPUs never to exceed; 0 is no such limit"`
+	MaxMemoryGiB int64 `json:"maxMemoryGiB,omitempty" desc:"memory never to exceed; 0 is no such limit"`
+	LaunchBurst  int   `json:"launchBurst,omitempty" desc:"instances launched in one plan at most; default the larger of 10 and a tenth of the cluster"`
+}
+
+// Headroom is room kept free, in whole units: a unit fits on one instance or does not count.
+type Headroom struct {
+	Units      []HeadroomUnit `json:"units,omitempty" desc:"units of a fixed size"`
+	Percentage int            `json:"percentage,omitempty" desc:"share of the resources that tasks request, kept free in units of the mean task"`
+}
+
+// HeadroomUnit is a number of equal units of free room.
+type HeadroomUnit struct {
+	CPUUnits   int64             `json:"cpuUnits,omitempty" desc:"CPU units of one unit; 1024 is one vCPU"`
+	MemoryMiB  int64             `json:"memoryMiB,omitempty" desc:"MiB of one unit"`
+	GPUs       int64             `json:"gpus,omitempty" desc:"GPUs of one unit"`
+	Count      int               `json:"count" desc:"how many units"`
+	LaunchSpec LaunchSpecName    `json:"launchSpec,omitempty" desc:"keep them on instances of this launch spec only"`
+	Attributes map[string]string `json:"attributes,omitempty" desc:"keep them on instances that carry these attributes"`
+}
+
+// Needs is the size of one unit.
+func (u *HeadroomUnit) Needs() Resources {
+	return Resources{CPUUnits: u.CPUUnits, MemoryMiB: u.MemoryMiB, GPUs: u.GPUs}
+}
+
+// ScaleDown says when instances are removed.
+type ScaleDown struct {
+	Enabled         *bool    `json:"enabled,omitempty" desc:"remove instances at all; default true"`
+	MaxPercentage   int      `json:"maxPercentage,omitempty" desc:"share of the cluster that may drain at once; default 10, and always at least one instance"`
+	StableFor       Duration `json:"stableFor,omitempty" desc:"how long an instance must have been unneeded; default 5m"`
+	Cooldown        Duration `json:"cooldown,omitempty" desc:"wait after the last launch or removal; default 5m"`
+	MinLifetime     Duration `json:"minLifetime,omitempty" desc:"age below which no instance is removed; default 10m"`
+	StandaloneTasks bool     `json:"standaloneTasks,omitempty" desc:"remove instances that run standalone tasks; these are lost, for ECS never moves them"`
+}
+
+// DrainPolicy says how an instance is emptied.
+type DrainPolicy struct {
+	Timeout   Duration  `json:"timeout,omitempty" desc:"how long ECS may take to move the tasks; default 15m"`
+	OnTimeout OnTimeout `json:"onTimeout,omitempty" desc:"then: stop (stop the tasks that are left; default) or restore (set the instance active again)"`
+}
+
+// OnTimeout is what follows a drain that took too long.
+type OnTimeout string
+
+// What may follow a drain that took too long.
+const (
+	TimeoutStop    OnTimeout = "stop"
+	TimeoutRestore OnTimeout = "restore"
+)
+
+// BootPolicy says what is expected of a new instance.
+type BootPolicy struct {
+	Timeout Duration `json:"timeout,omitempty" desc:"how long an instance may take to register before it is given up; default 7m"`
+}
+
+// LaunchSpec is one way to launch instances. Fields that are not set are taken from the
+// first launch spec of the policy; [Policy.WithDefaults] resolves that.
+type LaunchSpec struct {
+	Name            LaunchSpecName    `json:"name" desc:"name, unique in the policy; a tag on every instance"`
+	LaunchTemplate  *LaunchTemplate   `json:"launchTemplate,omitempty" desc:"EC2 launch template to start from; the fields below override it"`
+	Images          []string          `json:"images,omitempty" desc:"image IDs or SSM parameter names, at most one per architecture"`
+	Subnets         []SubnetID        `json:"subnets,omitempty" desc:"subnets to launch in; their zones are the zones used"`
+	SecurityGroups  []string          `json:"securityGroups,omitempty" desc:"security group IDs"`
+	InstanceProfile string            `json:"instanceProfile,omitempty" desc:"name or ARN of the instance profile"`
+	KeyName         string            `json:"keyName,omitempty" desc:"EC2 key pair"`
+	UserData        string            `json:"userData,omitempty" desc:"shell script run at boot before the agent starts; Neap adds the lines that join the cluster"`
+	Tags            map[string]string `json:"tags,omitempty" desc:"tags of instances and volumes"`
+	Attributes      map[string]string `json:"attributes,omitempty" desc:"ECS attributes its instances carry"`
+	Types           TypeFilter        `json:"instanceTypes,omitzero" desc:"which instance types it may use"`
+	SpotPercentage  *int              `json:"spotPercentage,omitempty" desc:"share of its instances to run on spot; default 0, for spot can be taken away"`
+	SpotFallback    *bool             `json:"spotFallback,omitempty" desc:"use on-demand when no spot offering has capacity; default true"`
+	MaxInstances    int               `json:"maxInstances,omitempty" desc:"instances of this launch spec never to exceed; 0 is no such limit"`
+	ReservedMemory  int64             `json:"reservedMemoryMiB,omitempty" desc:"MiB that the agent keeps for the system (ECS_RESERVED_MEMORY)"`
+	ENITrunking     bool              `json:"eniTrunking,omitempty" desc:"the account setting awsvpcTrunking is on for its instance role"`
+}
+
+// LaunchTemplate names an EC2 launch template.
+type LaunchTemplate struct {
+	ID      string `json:"id,omitempty" desc:"launch template ID; this or name"`
+	Name    string `json:"name,omitempty" desc:"launch template name; this or ID"`
+	Version string `json:"version,omitempty" desc:"version number, $Latest or $Default; default $Default"`
+}
+
+// TypeFilter selects instance types: all that pass every condition.
+type TypeFilter struct {
+	Allow         []string       `json:"allow,omitempty" desc:"names or patterns (m7i.*, c*.large); empty is any"`
+	Deny          []string       `json:"deny,omitempty" desc:"names or patterns never to use"`
+	Architectures []Architecture `json:"architectures,omitempty" desc:"x86_64, arm64; default x86_64, for ECS would place x86 images on arm64"`
+	MinVCPUs      int64          `json:"minVCPUs,omitempty" desc:"least vCPUs"`
+	MaxVCPUs      int64          `json:"maxVCPUs,omitempty" desc:"most vCPUs; 0 is no limit"`
+	MinMemoryGiB  int64          `json:"minMemoryGiB,omitempty" desc:"least memory"`
+	MaxMemoryGiB  int64          `json:"maxMemoryGiB,omitempty" desc:"most memory; 0 is no limit"`
+	Burstable     bool           `json:"burstable,omitempty" desc:"allow burstable types (t2, t3, t3a, t4g)"`
+	Metal         bool           `json:"metal,omitempty" desc:"allow bare metal"`
+	GPU           bool           `json:"gpu,omitempty" desc:"allow types with GPUs for tasks that need none"`
+}
+
+// AttributePolicy names what Neap reads and writes.
+type AttributePolicy struct {
+	RestrictTags []string `json:"restrictTags,omitempty" desc:"task definition or service tags that, set to true, keep their instance; default neap.dev/restrict-scale-down and spotinst.io/restrict-scale-down"`
+}
+
+// Attributes that Neap puts on every instance it launches, so that placement constraints
+// can ask for them.
+const (
+	AttributeLifecycle  = "neap.dev/lifecycle"   // on-demand or spot
+	AttributeLaunchSpec = "neap.dev/launch-spec" // name of the launch spec
+
+	// AttributeLifecycleAlias is what users of the reference product constrain on; its
+	// values are od and spot.
+	AttributeLifecycleAlias = "spotinst.io/container-instance-lifecycle"
+)
+
+// Tags that Neap puts on every instance in the launch call itself.
+const (
+	TagOwner      = "neap.dev/owner"
+	TagCluster    = "neap.dev/cluster"
+	TagGeneration = "neap.dev/generation"
+	TagAction     = "neap.dev/action"
+	TagPlan       = "neap.dev/plan"
+	TagLaunchSpec = "neap.dev/launch-spec"
+	TagDeadline   = "neap.dev/boot-deadline" // RFC 3339; the instance refuses to join later
+	TagTrace      = "neap.dev/trace"
+	TagDrain      = "neap.dev/drain" // put on later: the drain action that has it in hand
+)
+
+// Duration is a time.Duration that is written "15m" in documents.
+type Duration time.Duration
+
+// MarshalJSON writes the duration as Go prints it ("15m0s").
+func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).String()) }
+
+// UnmarshalJSON reads "15m", "1h30m".
+func (d *Duration) UnmarshalJSON(b []byte) error {
+	var text string
+	if err := json.Unmarshal(b, &text); err != nil {
+		return fmt.Errorf("%w: duration %s: write it in quotes with a unit, such as \"15m\"", ErrInvalid, clip(string(b)))
+	}
+	v, err := time.ParseDuration(text)
+	if err != nil {
+		return fmt.Errorf("%w: duration %q: write a number with a unit, such as 15m, 90s or 1h30m", ErrInvalid, clip(text))
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Default values of a policy, each on the safe side.
+const (
+	defaultMaxPercentage = 10               // of the cluster at once, as the reference product
+	defaultStableFor     = 5 * time.Minute  // shorter flaps with services that scale often
+	defaultCooldown      = 5 * time.Minute  // ECS needs minutes to settle after a change
+	defaultMinLifetime   = 10 * time.Minute // below it, what was just paid for is thrown away
+	defaultDrainTimeout  = 15 * time.Minute // load balancers alone take 5 to deregister
+	defaultBootTimeout   = 7 * time.Minute  // Linux registers within 2, p95
+)
+
+// WithDefaults returns the policy with every default filled in and every launch spec
+// completed from the first one. It does not change p.
+func (p Policy) WithDefaults() Policy {
+	p.APIVersion = or(p.APIVersion, PolicyAPIVersion)
+	p.DryRun = orPointer(p.DryRun, true)
+	p.ScaleDown.Enabled = orPointer(p.ScaleDown.Enabled, true)
+	p.ScaleDown.MaxPercentage = or(p.ScaleDown.MaxPercentage, defaultMaxPercentage)
+	p.ScaleDown.StableFor = or(p.ScaleDown.StableFor, Duration(defaultStableFor))
+	p.ScaleDown.Cooldown = or(p.ScaleDown.Cooldown, Duration(defaultCooldown))
+	p.ScaleDown.MinLifetime = or(p.ScaleDown.MinLifetime, Duration(defaultMinLifetime))
+	p.Drain.Timeout = or(p.Drain.Timeout, Duration(defaultDrainTimeout))
+	p.Drain.OnTimeout = or(p.Drain.OnTimeout, TimeoutStop)
+	p.Boot.Timeout = or(p.Boot.Timeout, Duration(defaultBootTimeout))
+	if len(p.Attributes.RestrictTags) == 0 {
+		p.Attributes.RestrictTags = []string{"neap.dev/restrict-scale-down", "spotinst.io/restrict-scale-down"}
+	}
+	specs := make([]LaunchSpec, len(p.LaunchSpecs))
+	for i := range p.LaunchSpecs {
+		specs[i] = p.LaunchSpecs[i].inherit(&p.LaunchSpecs[0])
+	}
+	p.LaunchSpecs = specs
+	return p
+}
+
+// inherit completes a launch spec from the first one of the policy. What identifies a
+// spec (name, attributes, limits) is never inherited.
+func (l LaunchSpec) inherit(from *LaunchSpec) LaunchSpec {
+	if l.LaunchTemplate == nil {
+		l.LaunchTemplate = from.LaunchTemplate
+	}
+	l.Images = orSlice(l.Images, from.Images)
+	l.Subnets = orSlice(l.Subnets, from.Subnets)
+	l.SecurityGroups = orSlice(l.SecurityGroups, from.SecurityGroups)
+	l.InstanceProfile = or(l.InstanceProfile, from.InstanceProfile)
+	l.KeyName = or(l.KeyName, from.KeyName)
+	l.UserData = or(l.UserData, from.UserData)
+	if l.Tags == nil {
+		l.Tags = from.Tags
+	}
+	if l.Types.isZero() {
+		l.Types = from.Types
+	}
+	l.Types.Architectures = orSlice(l.Types.Architectures, []Architecture{X86})
+	if l.SpotPercentage == nil {
+		l.SpotPercentage = orPointer(from.SpotPercentage, 0)
+	}
+	if l.SpotFallback == nil {
+		l.SpotFallback = orPointer(from.SpotFallback, true)
+	}
+	l.ReservedMemory = or(l.ReservedMemory, from.ReservedMemory)
+	l.ENITrunking = l.ENITrunking || from.ENITrunking
+	return l
+}
+
+func (f *TypeFilter) isZero() bool {
+	return len(f.Allow) == 0 && len(f.Deny) == 0 && len(f.Architectures) == 0 && f.MinVCPUs == 0 && f.MaxVCPUs == 0 &&
+		f.MinMemoryGiB == 0 && f.MaxMemoryGiB == 0 && !f.Burstable && !f.Metal && !f.GPU
+}
+
+// Digest is the identity of the policy.
+func (p *Policy) Digest() (string, error) {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return "", fmt.Errorf("digest of policy: %w", err)
+	}
+	return Digest(b), nil
+}
+
+// Spec returns the launch spec of that name.
+func (p *Policy) Spec(name LaunchSpecName) (*LaunchSpec, bool) {
+	for i := range p.LaunchSpecs {
+		if p.LaunchSpecs[i].Name == name {
+			return &p.LaunchSpecs[i], true
+		}
+	}
+	return nil, false
+}
+
+func or[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+func orPointer[T any](v *T, otherwise T) *T {
+	if v != nil {
+		return v
+	}
+	return &otherwise
+}
+
+func orSlice[T any](v, otherwise []T) []T {
+	if len(v) > 0 {
+		return v
+	}
+	return otherwise
+}

@@ -1,0 +1,152 @@
+package fleet
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Reason says why something was decided or refused, as data: a code to count by, facts to
+// read by machine, candidates that were ruled out. [Reason.String] puts it into words.
+type Reason struct {
+	Code       ReasonCode `json:"code"`
+	Subject    string     `json:"subject,omitempty"` // "service/web", "instance/i-…", "cluster", "headroom"
+	Facts      []Fact     `json:"facts,omitempty"`
+	Considered []Ruling   `json:"considered,omitempty"`
+	Cost       Price      `json:"cost,omitempty"` // what it adds (or saves, negative) per hour
+}
+
+// Fact is one named value of a reason.
+type Fact struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Ruling is one candidate that was considered, and what ruled it out (or chose it).
+type Ruling struct {
+	Candidate string `json:"candidate"`
+	Verdict   string `json:"verdict"`
+	Cost      Price  `json:"cost,omitempty"`
+}
+
+// ReasonCode is the kind of a reason. Metrics count by it, so codes are few and stable.
+type ReasonCode string
+
+// The reasons of decisions.
+const (
+	ReasonDemand      ReasonCode = "demand"       // launch: tasks fit nowhere
+	ReasonHeadroom    ReasonCode = "headroom"     // launch: headroom is missing
+	ReasonMinimum     ReasonCode = "minimum"      // launch: below minInstances
+	ReasonIdle        ReasonCode = "idle"         // drain: all tasks fit elsewhere
+	ReasonEmpty       ReasonCode = "empty"        // drain: nothing but daemon tasks on it
+	ReasonInterrupted ReasonCode = "interrupted"  // drain: AWS is taking the instance
+	ReasonNeeded      ReasonCode = "needed-again" // restore: the instance is needed after all
+	ReasonForgotten   ReasonCode = "forgotten"    // restore: draining, and nobody is at it
+	ReasonNoShow      ReasonCode = "no-show"      // reap: never registered
+	ReasonLeftover    ReasonCode = "leftover"     // reap: deregistered, still running
+)
+
+// The reasons of refusals.
+const (
+	ReasonFitsNow      ReasonCode = "fits-now"        // no launch: there is room; ECS has yet to place it
+	ReasonBooting      ReasonCode = "booting"         // no launch: room is on its way
+	ReasonTooLarge     ReasonCode = "too-large"       // no launch: no allowed offering holds it
+	ReasonNoMatch      ReasonCode = "no-match"        // no launch: no offering meets its constraints
+	ReasonUnsized      ReasonCode = "unsized"         // no launch: the task definition could not be read
+	ReasonForeignCP    ReasonCode = "foreign"         // no launch: bound to a capacity provider that Neap does not manage
+	ReasonRollout      ReasonCode = "rollout-failed"  // no launch: ECS gave the deployment up
+	ReasonShortage     ReasonCode = "shortage"        // no launch: every offering is short of capacity
+	ReasonLimit        ReasonCode = "limit"           // cut by a limit of the policy
+	ReasonBudget       ReasonCode = "budget"          // cut by the rate at which Neap changes things
+	ReasonIncomplete   ReasonCode = "incomplete"      // the snapshot lacks a section
+	ReasonStale        ReasonCode = "stale"           // the snapshot is too old
+	ReasonPaused       ReasonCode = "paused"          // a person has stopped Neap
+	ReasonUnfit        ReasonCode = "tasks-need-it"   // kept: a task of it fits nowhere else
+	ReasonKeepHeadroom ReasonCode = "keeps-headroom"  // kept: it carries headroom
+	ReasonRestricted   ReasonCode = "restricted"      // kept: a task on it is tagged
+	ReasonProtected    ReasonCode = "protected"       // kept: a task on it or the instance itself is protected
+	ReasonStandalone   ReasonCode = "standalone-task" // kept: a task on it would be lost
+	ReasonYoung        ReasonCode = "young"           // kept: below its minimum lifetime
+	ReasonUnstable     ReasonCode = "not-idle-yet"    // kept: not idle for long enough
+	ReasonCooldown     ReasonCode = "cooldown"        // kept: something changed a moment ago
+	ReasonNotOurs      ReasonCode = "not-ours"        // kept: Neap did not launch it
+	ReasonDisabled     ReasonCode = "disabled"        // kept: scale-down is off
+	ReasonAwaited      ReasonCode = "awaited"         // kept: tasks wait that ECS will place here on its next try
+	ReasonDeadlock     ReasonCode = "deadlock"        // kept: minimum and maximum healthy percent leave ECS no move
+	ReasonDeploying    ReasonCode = "deploying"       // kept: a service on it is being deployed
+)
+
+// words has a sentence for each code; {name} stands for the fact of that name and
+// {subject} for the subject.
+var words = map[ReasonCode]string{
+	ReasonDemand:       "{tasks} of {for} fit on no instance, running or booting",
+	ReasonHeadroom:     "headroom lacks {missing} of {wanted} units",
+	ReasonMinimum:      "the policy keeps at least {min} instances and there are {have}",
+	ReasonIdle:         "its {tasks} tasks all fit elsewhere, for {for}; utilization {utilization}",
+	ReasonEmpty:        "nothing but daemon tasks has run on it for {for}",
+	ReasonInterrupted:  "AWS gave a {notice} notice at {at}",
+	ReasonNeeded:       "{needs} needs the room, and undoing the drain is cheaper than a launch",
+	ReasonForgotten:    "it is draining, marked as ours, and no drain has it in hand",
+	ReasonNoShow:       "it was launched {age} ago and did not register within {timeout}",
+	ReasonLeftover:     "it left the cluster and still runs",
+	ReasonFitsNow:      "{count} tasks fit on instances that are there; ECS places them on its next try",
+	ReasonBooting:      "{count} tasks fit on instances that are booting",
+	ReasonTooLarge:     "no allowed offering is large enough; the nearest is {nearest}: {shortfall}",
+	ReasonNoMatch:      "no allowed offering meets its constraints: {clause}: {why}",
+	ReasonUnsized:      "its task definition {definition} could not be read",
+	ReasonForeignCP:    "it is bound to capacity provider {provider}, which Neap does not manage",
+	ReasonRollout:      "ECS gave up its deployment and starts no more tasks",
+	ReasonShortage:     "every offering that could hold it is short of capacity until {until}",
+	ReasonLimit:        "limit {limit} = {value} allows {allowed} of {wanted}",
+	ReasonBudget:       "{limit} allows {allowed} of {wanted} at once; the rest waits for the next plan",
+	ReasonIncomplete:   "the view of the cluster is incomplete: {problem}",
+	ReasonStale:        "the view of the cluster is {age} old",
+	ReasonPaused:       "paused by {by}: {why}",
+	ReasonUnfit:        "{task} fits nowhere else: {why}",
+	ReasonKeepHeadroom: "without it {missing} of {wanted} headroom units would be missing",
+	ReasonRestricted:   "{task} is tagged {tag}",
+	ReasonProtected:    "{what} is protected: {why}",
+	ReasonStandalone:   "{task} is a standalone task, which ECS would not move",
+	ReasonYoung:        "it is {age} old and the policy keeps instances for at least {min}",
+	ReasonUnstable:     "it could go, but only for {for}; the policy waits {wait}",
+	ReasonCooldown:     "the cluster changed {ago} ago; the policy waits {wait}",
+	ReasonNotOurs:      "Neap did not launch it ({owner})",
+	ReasonDisabled:     "scale-down is switched off in the policy",
+	ReasonAwaited:      "{count} waiting tasks fit on it and ECS has yet to place them",
+	ReasonDeadlock:     "service {service} wants {desired} tasks with {min}–{max} % healthy, which leaves ECS no move",
+	ReasonDeploying:    "service {service} is being deployed",
+}
+
+// Fact returns the value of a fact, or "" if there is none of that name.
+func (r *Reason) Fact(name string) string {
+	for _, f := range r.Facts {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	return ""
+}
+
+// String puts the reason into words, one sentence without a full stop.
+func (r Reason) String() string {
+	text, ok := words[r.Code]
+	if !ok {
+		text = string(r.Code)
+	}
+	text = strings.ReplaceAll(text, "{subject}", r.Subject)
+	for _, f := range r.Facts {
+		text = strings.ReplaceAll(text, "{"+f.Name+"}", f.Value)
+	}
+	return text
+}
+
+// Because makes a reason; facts come in pairs of name and value.
+func Because(code ReasonCode, subject string, facts ...any) Reason {
+	if len(facts)%2 != 0 {
+		panic(fmt.Sprintf("fleet: reason %s: facts must come in pairs, got %d values", code, len(facts)))
+	}
+	r := Reason{Code: code, Subject: subject}
+	for i := 0; i < len(facts); i += 2 {
+		r.Facts = append(r.Facts, Fact{Name: fmt.Sprint(facts[i]), Value: fmt.Sprint(facts[i+1])})
+	}
+	return r
+}
