@@ -36,8 +36,10 @@ const (
 	ReasonDemand      ReasonCode = "demand"       // launch: tasks fit nowhere
 	ReasonHeadroom    ReasonCode = "headroom"     // launch: headroom is missing
 	ReasonMinimum     ReasonCode = "minimum"      // launch: below minInstances
+	ReasonReplace     ReasonCode = "replace"      // launch: tasks have to leave their instance
 	ReasonIdle        ReasonCode = "idle"         // drain: all tasks fit elsewhere
 	ReasonEmpty       ReasonCode = "empty"        // drain: nothing but daemon tasks on it
+	ReasonLosable     ReasonCode = "losable"      // drain: the policy lets its standalone tasks be lost
 	ReasonInterrupted ReasonCode = "interrupted"  // drain: AWS is taking the instance
 	ReasonNeeded      ReasonCode = "needed-again" // restore: the instance is needed after all
 	ReasonForgotten   ReasonCode = "forgotten"    // restore: draining, and nobody is at it
@@ -47,6 +49,7 @@ const (
 
 // The reasons of refusals.
 const (
+	ReasonUnsettled    ReasonCode = "unsettled"       // no launch: where waiting tasks go decides whether headroom is missing
 	ReasonFitsNow      ReasonCode = "fits-now"        // no launch: there is room; ECS has yet to place it
 	ReasonBooting      ReasonCode = "booting"         // no launch: room is on its way
 	ReasonTooLarge     ReasonCode = "too-large"       // no launch: no allowed offering holds it
@@ -55,11 +58,13 @@ const (
 	ReasonForeignCP    ReasonCode = "foreign"         // no launch: bound to a capacity provider that Neap does not manage
 	ReasonRollout      ReasonCode = "rollout-failed"  // no launch: ECS gave the deployment up
 	ReasonShortage     ReasonCode = "shortage"        // no launch: every offering is short of capacity
+	ReasonFutile       ReasonCode = "futile"          // no launch: launches did not help it
 	ReasonLimit        ReasonCode = "limit"           // cut by a limit of the policy
 	ReasonBudget       ReasonCode = "budget"          // cut by the rate at which Neap changes things
 	ReasonIncomplete   ReasonCode = "incomplete"      // the snapshot lacks a section
 	ReasonStale        ReasonCode = "stale"           // the snapshot is too old
 	ReasonPaused       ReasonCode = "paused"          // a person has stopped Neap
+	ReasonNoPolicy     ReasonCode = "no-policy"       // nobody has said what is wanted
 	ReasonUnfit        ReasonCode = "tasks-need-it"   // kept: a task of it fits nowhere else
 	ReasonKeepHeadroom ReasonCode = "keeps-headroom"  // kept: it carries headroom
 	ReasonRestricted   ReasonCode = "restricted"      // kept: a task on it is tagged
@@ -72,6 +77,8 @@ const (
 	ReasonDisabled     ReasonCode = "disabled"        // kept: scale-down is off
 	ReasonAwaited      ReasonCode = "awaited"         // kept: tasks wait that ECS will place here on its next try
 	ReasonDeadlock     ReasonCode = "deadlock"        // kept: minimum and maximum healthy percent leave ECS no move
+	ReasonAgentAway    ReasonCode = "agent-away"      // kept: its agent is not connected, so nothing on it is certain
+	ReasonFailing      ReasonCode = "launches-fail"   // kept: what cannot be replaced is no surplus
 	ReasonDeploying    ReasonCode = "deploying"       // kept: a service on it is being deployed
 )
 
@@ -81,13 +88,16 @@ var words = map[ReasonCode]string{
 	ReasonDemand:       "{tasks} of {for} fit on no instance, running or booting",
 	ReasonHeadroom:     "headroom lacks {missing} of {wanted} units",
 	ReasonMinimum:      "the policy keeps at least {min} instances and there are {have}",
+	ReasonReplace:      "{tasks} of {for} have to leave their instances and fit on no other",
 	ReasonIdle:         "its {tasks} tasks all fit elsewhere, for {for}; utilization {utilization}",
 	ReasonEmpty:        "nothing but daemon tasks has run on it for {for}",
+	ReasonLosable:      "its {tasks} service tasks fit elsewhere and the policy lets its {lost} standalone tasks be lost, for {for}",
 	ReasonInterrupted:  "AWS gave a {notice} notice at {at}",
 	ReasonNeeded:       "{needs} needs the room, and undoing the drain is cheaper than a launch",
 	ReasonForgotten:    "it is draining, marked as ours, and no drain has it in hand",
 	ReasonNoShow:       "it was launched {age} ago and did not register within {timeout}",
 	ReasonLeftover:     "it left the cluster and still runs",
+	ReasonUnsettled:    "whether {missing} of {wanted} units are missing shows when ECS has placed what waits",
 	ReasonFitsNow:      "{count} tasks fit on instances that are there; ECS places them on its next try",
 	ReasonBooting:      "{count} tasks fit on instances that are booting",
 	ReasonTooLarge:     "no allowed offering is large enough; the nearest is {nearest}: {shortfall}",
@@ -96,11 +106,13 @@ var words = map[ReasonCode]string{
 	ReasonForeignCP:    "it is bound to capacity provider {provider}, which Neap does not manage",
 	ReasonRollout:      "ECS gave up its deployment and starts no more tasks",
 	ReasonShortage:     "every offering that could hold it is short of capacity until {until}",
-	ReasonLimit:        "limit {limit} = {value} allows {allowed} of {wanted}",
+	ReasonFutile:       "it has waited for {age} although instances were launched; the next launch for it is in {wait}",
+	ReasonLimit:        "{limit} = {value} allows {allowed} of {wanted}",
 	ReasonBudget:       "{limit} allows {allowed} of {wanted} at once; the rest waits for the next plan",
 	ReasonIncomplete:   "the view of the cluster is incomplete: {problem}",
 	ReasonStale:        "the view of the cluster is {age} old",
 	ReasonPaused:       "paused by {by}: {why}",
+	ReasonNoPolicy:     "it has no policy that can be read; apply one with \"neap policy apply\"",
 	ReasonUnfit:        "{task} fits nowhere else: {why}",
 	ReasonKeepHeadroom: "without it {missing} of {wanted} headroom units would be missing",
 	ReasonRestricted:   "{task} is tagged {tag}",
@@ -108,11 +120,13 @@ var words = map[ReasonCode]string{
 	ReasonStandalone:   "{task} is a standalone task, which ECS would not move",
 	ReasonYoung:        "it is {age} old and the policy keeps instances for at least {min}",
 	ReasonUnstable:     "it could go, but only for {for}; the policy waits {wait}",
-	ReasonCooldown:     "the cluster changed {ago} ago; the policy waits {wait}",
+	ReasonCooldown:     "{changed}; the policy waits {wait} after a change",
 	ReasonNotOurs:      "Neap did not launch it ({owner})",
 	ReasonDisabled:     "scale-down is switched off in the policy",
 	ReasonAwaited:      "{count} waiting tasks fit on it and ECS has yet to place them",
 	ReasonDeadlock:     "service {service} wants {desired} tasks with {min}–{max} % healthy, which leaves ECS no move",
+	ReasonAgentAway:    "its agent is not connected",
+	ReasonFailing:      "launches fail ({why}), so nothing is given away",
 	ReasonDeploying:    "service {service} is being deployed",
 }
 

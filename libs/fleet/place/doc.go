@@ -1,0 +1,22 @@
+// Package place decides where ECS would put a task. It is the placement half of the ECS
+// service scheduler as pure functions: the planner counts with it what fits on what is
+// there, rehearses with it what a plan would lead to, and the simulated ECS runs on it.
+//
+// A [Cluster] is a set of nodes, real or hypothetical, that changes step by step: nodes
+// are added, removed, opened and closed, tasks are put on them and taken off. [Mark] and
+// [Cluster.Rollback] undo any number of steps, so that "what if" costs no copy.
+//
+// A node is eligible for a task if it is open and passes every filter of ECS: capacity
+// provider, required attributes, zone, CPU, memory, GPUs, network interfaces, host ports,
+// memberOf expressions and distinctInstance. Why one is not is data: a [Refusal]. Among
+// eligible nodes the placement strategy chooses: each rule narrows the candidates to the
+// best by its measure, and what is left over is a tie.
+//
+// Complexity, n nodes: the first Place calls of a task look at every node, O(n) each. From
+// the fourth on a tournament tree per value that the task spreads over holds the eligible
+// nodes, best first: O(n) to build, then O(c log n) for each task placed, where c is the
+// number of nodes that changed since the last. How nodes fall into values is found once for
+// all tasks, O(n log n). Whether the attributes of a node meet the constraints of a task is
+// decided once per task and distinct attribute set. Fit is a first fit over a tree of free
+// room: O(log n) as a rule, O(n) if constraints refuse many nodes that have room.
+package place

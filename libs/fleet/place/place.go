@@ -1,0 +1,155 @@
+package place
+
+import (
+	"math/rand/v2"
+	"slices"
+)
+
+// scansBeforeIndex is how often a task is placed by looking at every node before an index
+// pays: building one costs a few scans.
+const scansBeforeIndex = 3
+
+// Place chooses a node for one task as ECS does and puts the task on it. Each rule of the
+// strategy narrows the eligible nodes to the best; what is left is a tie, which goes to
+// chance, or to the lowest ID if rng is nil. A strategy never blocks: ok is false only if
+// no node is eligible.
+func (c *Cluster) Place(t *Task, rng *rand.Rand) (chosen int, ok bool) {
+	k := c.know(t)
+	if t.broken != nil {
+		return 0, false
+	}
+	if k.index == nil && k.scans < scansBeforeIndex || !indexable(t.chain) {
+		k.scans++
+		chosen, ok = c.scan(k, rng)
+	} else {
+		chosen, ok = c.indexed(k, rng)
+	}
+	if ok {
+		c.Put(chosen, t, 1)
+	}
+	return chosen, ok
+}
+
+// PlaceUpTo places as many of count tasks as there is room for, and returns how many.
+func (c *Cluster) PlaceUpTo(t *Task, count int, rng *rand.Rand) int {
+	for placed := range count {
+		if _, ok := c.Place(t, rng); !ok {
+			return placed
+		}
+	}
+	return count
+}
+
+// scan chooses by looking at every node.
+func (c *Cluster) scan(k *known, rng *rand.Rand) (int, bool) {
+	var candidates []int
+	for i := range c.nodes {
+		if c.admits(i, k) {
+			candidates = append(candidates, i)
+		}
+	}
+	if len(candidates) == 0 {
+		return 0, false
+	}
+	count := c.tally(k.group)
+	var path []string // fields of the spreads so far: each counts within the ones before
+	for _, r := range k.task.chain {
+		if len(candidates) == 1 {
+			return candidates[0], true
+		}
+		switch r.kind {
+		case spreadValue:
+			path = append(path, r.field)
+			l := c.layout(path)
+			load := l.loads(c, count)
+			candidates = least(candidates, func(i int) int64 { return load[l.where[i].split] })
+		case atRandom:
+			return c.tie(candidates, rng), true
+		default:
+			candidates = least(candidates, func(i int) int64 { return c.measure(i, r.kind, k.group) })
+		}
+	}
+	return c.tie(candidates, rng), true
+}
+
+// tie takes one of several nodes that are equally good.
+func (c *Cluster) tie(candidates []int, rng *rand.Rand) int {
+	if rng != nil {
+		return candidates[rng.IntN(len(candidates))]
+	}
+	return slices.MinFunc(candidates, c.compareID)
+}
+
+// least narrows candidates to those of the smallest measure.
+func least(candidates []int, measure func(int) int64) []int {
+	best := measure(candidates[0])
+	kept := candidates[:1]
+	for _, i := range candidates[1:] {
+		switch m := measure(i); {
+		case m < best:
+			best = m
+			kept = append(candidates[:0], i)
+		case m == best:
+			kept = append(kept, i)
+		}
+	}
+	return kept
+}
+
+// measure is what a rule minimises on a single node.
+func (c *Cluster) measure(i int, kind ruleKind, group int32) int64 {
+	switch kind {
+	case spreadNode:
+		return int64(c.tallies[group].count[i])
+	case binpackCPU:
+		return c.nodes[i].Free.CPUUnits
+	case binpackMemory:
+		return c.nodes[i].Free.MemoryMiB
+	default:
+		return 0
+	}
+}
+
+// loads counts the tasks of a group by split, over all nodes that are there, eligible or
+// not.
+func (l *layout) loads(c *Cluster, count []int32) []int64 {
+	load := make([]int64, len(l.splits))
+	for i, n := range count {
+		if n > 0 && !c.nodes[i].gone {
+			load[l.where[i].split] += int64(n)
+		}
+	}
+	return load
+}
+
+// valueAt is the values of a node for the fields. A node that lacks an attribute has a
+// value of its own: the documents do not say, and so it is neither preferred nor shunned.
+func (c *Cluster) valueAt(i int, path []string) string {
+	n := &c.nodes[i].Node
+	if len(path) == 1 {
+		if v, ok := n.lookup(path[0]); ok {
+			return "=" + v
+		}
+		return ""
+	}
+	key := ""
+	for _, field := range path {
+		if v, ok := n.lookup(field); ok {
+			key += "=" + v
+		}
+		key += "\x00"
+	}
+	return key
+}
+
+// compareID orders nodes by ID, and by number if IDs are equal.
+func (c *Cluster) compareID(i, j int) int {
+	switch a, b := c.nodes[i].ID, c.nodes[j].ID; {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	default:
+		return i - j
+	}
+}

@@ -1,0 +1,166 @@
+package plan_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/libs/fleet/place"
+	"github.com/neap-project/neap/libs/fleet/plan"
+)
+
+// catalogue is the size of what a launch spec may choose from: some 130 types in three
+// zones, on-demand and spot.
+func catalogue() []fleet.InstanceType {
+	var types []fleet.InstanceType
+	for f, family := range []string{"c6i", "c6a", "c7i", "c7a", "m6i", "m6a", "m7i", "m7a", "r6i", "r6a", "r7i", "r7a", "i4i", "m5", "c5", "r5"} {
+		perCPU := map[byte]int64{'c': 2, 'm': 4, 'r': 8, 'i': 8}[family[0]]
+		for s, size := range []string{"large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge", "24xlarge"} {
+			v := []int64{2, 4, 8, 16, 32, 48, 64, 96}[s]
+			price := float64(v) * (0.040 + 0.0025*float64(perCPU) + 0.0007*float64(f))
+			t := fleet.InstanceType{
+				Name: fleet.TypeName(family + "." + size), Architectures: []fleet.Architecture{fleet.X86}, VCPUs: v, MemoryMiB: v * perCPU * 1024,
+				MaxENIs: 3 + int64(s), OnDemand: fleet.USD(price),
+			}
+			for z, zone := range []fleet.Zone{"a", "b", "c"} {
+				t.Zones = append(t.Zones, fleet.ZoneOffer{Zone: zone, Spot: fleet.USD(price * (0.3 + 0.02*float64(z)))})
+			}
+			types = append(types, t)
+		}
+	}
+	return types
+}
+
+// large is a cluster of n instances with some thirty tasks each, of n/5 services. If no
+// tasks wait, a tenth of the instances is half empty; else there is little room.
+func large(n, waiting int) (fleet.Snapshot, fleet.Policy) {
+	rng := rand.New(rand.NewPCG(1, uint64(n)))
+	no := false
+	pol := fleet.Policy{
+		APIVersion: fleet.PolicyAPIVersion, DryRun: &no, Limits: fleet.Limits{MaxInstances: 10 * n, LaunchBurst: n},
+		LaunchSpecs: []fleet.LaunchSpec{{Name: "default", Images: []string{"ami-1"}, Subnets: []fleet.SubnetID{"subnet-a", "subnet-b", "subnet-c"}}},
+		Headroom:    fleet.Headroom{Percentage: 5},
+	}
+	s := fleet.Snapshot{Cluster: "prod", Region: "eu-west-1", Generation: 1, ReadStartedAt: noon.Add(-5 * time.Second), TakenAt: noon, Types: catalogue()}
+	for _, name := range fleet.AllSections() {
+		s.Sections = append(s.Sections, fleet.Section{Name: name, ReadAt: noon, Complete: true})
+	}
+	for _, zone := range []string{"a", "b", "c"} {
+		s.Subnets = append(s.Subnets, fleet.Subnet{ID: fleet.SubnetID("subnet-" + zone), Zone: fleet.Zone(zone), VPC: "vpc-1", FreeAddresses: 8000})
+		s.AttributeSets = append(s.AttributeSets, []fleet.Attribute{{Name: "ecs.availability-zone", Value: zone}, {Name: "ecs.instance-type", Value: "m7i.4xlarge"}, {Name: "ecs.capability.task-eni"}})
+	}
+	groups := max(n/5, 10)
+	for g := range groups {
+		name := fmt.Sprintf("s%04d", g)
+		s.TaskGroups = append(s.TaskGroups, fleet.TaskGroup{
+			Group: "service:" + name, TaskDefinition: name + ":1", Distinct: g%20 == 7,
+			Needs: fleet.Resources{CPUUnits: 128 << rng.IntN(4), MemoryMiB: int64(256+64*rng.IntN(8)) << rng.IntN(3)},
+		})
+		if g%10 == 3 {
+			s.TaskGroups[g].Constraints = []string{"attribute:ecs.instance-type =~ m7i.*"}
+		}
+	}
+	running := make([]int, groups)
+	for i := range n {
+		inst := fleet.Instance{
+			ID: fleet.InstanceID(fmt.Sprintf("i-%05d", i)), ContainerInstance: fleet.ContainerInstanceID(fmt.Sprintf("ci-%05d", i)), Status: fleet.StatusActive,
+			Type: "m7i.4xlarge", Zone: fleet.Zone([]string{"a", "b", "c"}[i%3]), Lifecycle: fleet.OnDemand, Architecture: fleet.X86, Image: "ami-1",
+			Owner: "neap", LaunchSpec: "default", LaunchedAt: noon.Add(-time.Hour), RegisteredAt: noon.Add(-time.Hour), AgentConnected: true, Attributes: i % 3,
+			Registered: fleet.Resources{CPUUnits: 16384, MemoryMiB: 62367, ENIs: 7},
+		}
+		inst.Remaining = inst.Registered
+		full := 0.95
+		if i%10 == 0 && waiting == 0 {
+			full = 0.4
+		}
+		for range 200 {
+			g := rng.IntN(groups)
+			needs := s.TaskGroups[g].Needs
+			used := inst.Registered.Sub(inst.Remaining).Add(needs)
+			if float64(used.CPUUnits) > full*16384 || float64(used.MemoryMiB) > full*62367 {
+				break
+			}
+			if k := len(s.Tasks); k > 0 && s.Tasks[k-1].Instance == i && s.Tasks[k-1].Group >= g {
+				continue // one entry a group, ascending: no task twice where it must not be
+			}
+			s.Tasks = append(s.Tasks, fleet.TaskCount{Instance: i, Group: g, Running: 1})
+			inst.Remaining = inst.Remaining.Sub(needs)
+			running[g]++
+		}
+		for g := range groups { // fill up in order
+			needs := s.TaskGroups[(g+i)%groups].Needs
+			used := inst.Registered.Sub(inst.Remaining).Add(needs)
+			if float64(used.CPUUnits) > full*16384 || float64(used.MemoryMiB) > full*62367 {
+				break
+			}
+			s.Tasks = append(s.Tasks, fleet.TaskCount{Instance: i, Group: (g + i) % groups, Running: 1})
+			inst.Remaining = inst.Remaining.Sub(needs)
+			running[(g+i)%groups]++
+		}
+		s.Instances = append(s.Instances, inst)
+	}
+	for g := range groups {
+		missing := 0
+		if waiting > 0 && g < 25 {
+			missing = waiting / 25
+		}
+		s.Services = append(s.Services, fleet.Service{
+			Name: fleet.ServiceName(s.TaskGroups[g].Group[len("service:"):]), Scheduling: fleet.Replica, Desired: running[g] + missing, MinHealthyPercent: 100, MaxPercent: 200,
+			Deployments: []fleet.Deployment{{ID: fmt.Sprintf("d-%d", g), Primary: true, Group: g, Desired: running[g] + missing, Running: running[g], Rollout: fleet.RolloutCompleted}},
+		})
+	}
+	s.Canonical() // as a watcher publishes it
+	return s, pol
+}
+
+var sizes = []int{500, 1500, 5000}
+
+// BenchmarkMake plans for a cluster at rest, with a tenth of it to consolidate, and for
+// the same cluster with little room and tasks that wait.
+func BenchmarkMake(b *testing.B) {
+	for _, waiting := range []int{0, 500, 10_000} {
+		for _, n := range sizes {
+			snap, pol := large(n, waiting)
+			b.Run(fmt.Sprintf("waiting=%d/instances=%d", waiting, n), func(b *testing.B) {
+				b.ReportAllocs()
+				var p fleet.Plan
+				for b.Loop() {
+					p = plan.Make(snap, pol, fleet.Memory{Generation: 1})
+				}
+				launched, idle := 0, len(p.Idle)
+				for _, a := range p.Actions {
+					if a.Launch != nil {
+						launched += a.Launch.Count
+					}
+				}
+				b.ReportMetric(float64(launched), "launched")
+				b.ReportMetric(float64(idle), "idle")
+				b.ReportMetric(float64(len(snap.Tasks)), "tasks")
+			})
+		}
+	}
+}
+
+// BenchmarkPlace puts 500 tasks of 25 services on a cluster by their strategies.
+func BenchmarkPlace(b *testing.B) {
+	for _, n := range sizes {
+		snap, _ := large(n, 0)
+		b.Run(fmt.Sprintf("tasks=500/instances=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				c, tasks, err := place.FromSnapshot(&snap)
+				if err != nil {
+					b.Fatal(err)
+				}
+				m := c.Mark()
+				b.StartTimer()
+				for g := range 25 {
+					c.PlaceUpTo(tasks[g], 20, nil)
+				}
+				c.Rollback(m)
+			}
+		})
+	}
+}

@@ -1,0 +1,305 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/libs/fleet/place"
+)
+
+// demand is a number of like tasks that need a place: a service wants them, or they have
+// to leave the instance they are on.
+type demand struct {
+	group      int // task group
+	deployment string
+	count      int
+	since      time.Time
+	from       int // the instance they leave, or fleet.NoIndex
+
+	put      []put // where they were put, for the time being
+	fitNow   int   // of count: on instances that are there
+	fitSoon  int   // of count: on instances that are booting
+	launched int   // of count: on instances that this plan launches
+	reason   fleet.Reason
+}
+
+// put is a number of tasks put on a node.
+type put struct {
+	node, count int
+	soon        bool
+}
+
+func (w *demand) left() int { return w.count - w.fitNow - w.fitSoon - w.launched }
+
+// findDemand lists what services want and do not have, and what has to move.
+func (d *draft) findDemand() {
+	byGroup := map[int]*demand{}
+	want := func(group int, deployment string, count int) {
+		if count <= 0 {
+			return
+		}
+		w := byGroup[group]
+		if w == nil {
+			w = &demand{group: group, deployment: deployment, from: fleet.NoIndex}
+			byGroup[group] = w
+			d.demand = append(d.demand, w)
+		}
+		w.count = min(w.count+count, mostTasks)
+	}
+	for i := range d.snap.Services {
+		if svc := &d.snap.Services[i]; svc.Scheduling != fleet.Daemon {
+			d.findMissing(svc, want)
+		}
+	}
+	for _, w := range d.snap.Waiting {
+		want(w.Group, d.deploymentOf(w.Group), w.Count)
+	}
+	for _, w := range d.demand {
+		w.since = d.since(w)
+	}
+	d.sortDemand(d.demand)
+	for i := range d.snap.Instances {
+		if d.states[i] == leaving || d.states[i] == noticed {
+			d.findMoves(i)
+		}
+	}
+	d.sortDemand(d.moves)
+}
+
+// findMissing applies the formula of the ECS scheduler: per deployment what is desired and
+// neither running nor pending, within the maximum percentage of the service.
+func (d *draft) findMissing(svc *fleet.Service, want func(group int, deployment string, count int)) {
+	held := 0
+	for i := range svc.Deployments {
+		held += svc.Deployments[i].Running + svc.Deployments[i].Pending
+	}
+	room := atMost(svc) - held
+	for _, dep := range primaryFirst(svc.Deployments) {
+		missing := dep.Desired - dep.Running - dep.Pending
+		switch {
+		case missing <= 0:
+			continue
+		case dep.Rollout == fleet.RolloutFailed:
+			d.because(fleet.ReasonRollout, "service/"+string(svc.Name), "deployment", dep.ID, "missing", missing)
+			continue
+		case !dep.Primary && dep.Rollout != "":
+			continue // a rolling deployment starts tasks of the primary only
+		}
+		missing = min(missing, room)
+		room -= max(missing, 0)
+		want(dep.Group, dep.ID, missing)
+	}
+}
+
+func primaryFirst(deployments []fleet.Deployment) []fleet.Deployment {
+	order := make([]fleet.Deployment, 0, len(deployments))
+	for _, primary := range [...]bool{true, false} {
+		for _, dep := range deployments {
+			if dep.Primary == primary {
+				order = append(order, dep)
+			}
+		}
+	}
+	return order
+}
+
+// The percentages of a service that does not set them.
+const (
+	defaultMaxPercent = 200
+	allPercent        = 100
+)
+
+// atMost is how many tasks a service may have at once: the maximum percentage, rounded
+// down as ECS does.
+func atMost(svc *fleet.Service) int {
+	percent := svc.MaxPercent
+	if percent == 0 {
+		percent = defaultMaxPercent
+	}
+	return svc.Desired * percent / allPercent
+}
+
+// atLeast is how many tasks a service keeps up: the minimum percentage, rounded up.
+func atLeast(svc *fleet.Service) int {
+	return (svc.Desired*svc.MinHealthyPercent + allPercent - 1) / allPercent
+}
+
+// deploymentOf is the deployment that tasks of a group belong to, if a service runs them.
+func (d *draft) deploymentOf(group int) string {
+	if svc, ok := d.service(group); ok {
+		for i := range svc.Deployments {
+			if svc.Deployments[i].Group == group {
+				return svc.Deployments[i].ID
+			}
+		}
+	}
+	return ""
+}
+
+func (d *draft) service(group int) (*fleet.Service, bool) {
+	i, ok := d.byName[d.snap.TaskGroups[group].Group]
+	if !ok {
+		return nil, false
+	}
+	return &d.snap.Services[i], true
+}
+
+// since is how long a demand has been unmet: memory knows, or it begins now.
+func (d *draft) since(w *demand) time.Time {
+	name := d.snap.TaskGroups[w.group].Group
+	for _, known := range d.mem.Demand {
+		if known.Group == name && known.Deployment == w.deployment {
+			return known.Since
+		}
+	}
+	return d.now
+}
+
+// findMoves lists the tasks that ECS has to start elsewhere before an instance is empty.
+// Standalone and daemon tasks are not moved, and what was replaced already is not moved
+// again.
+func (d *draft) findMoves(i int) {
+	for _, tc := range d.tasksOn(i) {
+		g := &d.snap.TaskGroups[tc.Group]
+		svc, ok := d.service(tc.Group)
+		if g.Daemon || g.Standalone || !ok || tc.Running == 0 || svc.Scheduling == fleet.Daemon {
+			continue
+		}
+		held, primary := 0, false
+		for _, dep := range svc.Deployments {
+			held += dep.Running + dep.Pending
+			primary = primary || dep.Primary && dep.Group == tc.Group
+		}
+		if !primary || svc.Desired == 0 {
+			continue // tasks of an old deployment go away, and the new one's are wanted anyway
+		}
+		replaced := max(held-svc.Desired, 0)
+		for _, other := range d.moves {
+			if other.group == tc.Group {
+				replaced = max(replaced-d.movedOff(other), 0)
+			}
+		}
+		if count := tc.Running - replaced; count > 0 {
+			d.moves = append(d.moves, &demand{group: tc.Group, count: min(count, mostTasks), from: i, since: d.now})
+		}
+	}
+}
+
+// movedOff is how many tasks of the group of a move were replaced already.
+func (d *draft) movedOff(w *demand) int {
+	for _, tc := range d.tasksOn(w.from) {
+		if tc.Group == w.group {
+			return tc.Running - w.count
+		}
+	}
+	return 0
+}
+
+// tasksOn is the part of the task table about an instance: the table is sorted by it.
+func (d *draft) tasksOn(i int) []fleet.TaskCount { return d.snap.Tasks[d.starts[i]:d.starts[i+1]] }
+
+// startsOf finds where each instance begins in the task table.
+func startsOf(s *fleet.Snapshot) []int {
+	starts := make([]int, len(s.Instances)+1)
+	for _, tc := range s.Tasks {
+		starts[tc.Instance+1]++
+	}
+	for i := range s.Instances {
+		starts[i+1] += starts[i]
+	}
+	return starts
+}
+
+// sortDemand puts what is hardest to place first.
+func (d *draft) sortDemand(list []*demand) {
+	slices.SortStableFunc(list, func(a, b *demand) int {
+		x, y := d.snap.TaskGroups[a.group].Needs, d.snap.TaskGroups[b.group].Needs
+		return cmp.Or(
+			cmp.Compare(y.GPUs, x.GPUs), cmp.Compare(max(4*y.CPUUnits, y.MemoryMiB), max(4*x.CPUUnits, x.MemoryMiB)),
+			cmp.Compare(a.group, b.group), cmp.Compare(a.from, b.from))
+	})
+}
+
+// placeWaiting puts what waits where ECS is going to put it: on what is there, and what is
+// left on what is booting. Tasks that have to move need room just so.
+func (d *draft) placeWaiting() {
+	for _, list := range [...][]*demand{d.demand, d.moves} {
+		for _, w := range list {
+			d.place(w, false)
+		}
+	}
+	d.openBooting()
+	for _, list := range [...][]*demand{d.demand, d.moves} {
+		for _, w := range list {
+			d.place(w, true)
+		}
+	}
+	d.closeBooting()
+}
+
+func (d *draft) openBooting() {
+	for _, i := range d.booting {
+		d.cluster.Open(i)
+	}
+}
+
+func (d *draft) closeBooting() {
+	for _, i := range d.booting {
+		d.cluster.Close(i)
+	}
+}
+
+// place puts as many tasks of a demand as there is room for.
+func (d *draft) place(w *demand, soon bool) {
+	if d.snap.TaskGroups[w.group].Unsized {
+		return
+	}
+	for range w.left() {
+		node, ok := d.cluster.Place(d.tasks[w.group], nil)
+		if !ok {
+			return
+		}
+		w.note(node, soon)
+	}
+}
+
+func (w *demand) note(node int, soon bool) {
+	if soon {
+		w.fitSoon++
+	} else {
+		w.fitNow++
+	}
+	for i := range w.put {
+		if w.put[i].node == node {
+			w.put[i].count++
+			return
+		}
+	}
+	w.put = append(w.put, put{node: node, count: 1, soon: soon})
+}
+
+// takeBack undoes what place did.
+func (d *draft) takeBack(w *demand) {
+	for _, p := range w.put {
+		d.cluster.Take(p.node, d.tasks[w.group], p.count)
+	}
+	w.put, w.fitNow, w.fitSoon = nil, 0, 0
+}
+
+// subject is what the reasons of a task group are filed under.
+func (d *draft) subject(group int) string {
+	return subjectOf(d.snap.TaskGroups[group].Group)
+}
+
+// subjectOf turns "service:web" into "service/web" and anything else into "task/…".
+func subjectOf(group string) string {
+	if name, ok := strings.CutPrefix(group, "service:"); ok {
+		return "service/" + name
+	}
+	return "task/" + group
+}
+
+func (d *draft) nameOf(group int) string { return place.Name(&d.snap.TaskGroups[group]) }

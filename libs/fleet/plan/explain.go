@@ -1,0 +1,185 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/libs/fleet/place"
+)
+
+// refuse gives wishes a reason why nothing is launched for what is left of them.
+func (d *draft) refuse(wishes []*wish, why fleet.Reason) {
+	for _, x := range wishes {
+		if x.unit != nil {
+			r := why
+			r.Subject = "headroom"
+			r.Facts = append([]fleet.Fact{{Name: "unit", Value: x.unit.name}}, r.Facts...)
+			d.out.Reasons = append(d.out.Reasons, r)
+			continue
+		}
+		for _, w := range x.demands {
+			if w.left() > 0 {
+				w.reason = why
+				w.reason.Subject = d.subject(w.group)
+			}
+		}
+	}
+}
+
+// whyNot says why no offering may be launched for a wish: the constraint that none meets,
+// the size that none has, or the capacity that none has now.
+func (d *draft) whyNot(x *wish, closed map[fleet.LaunchSpecName]bool) fleet.Reason {
+	m := d.market
+	if len(m.offers) == 0 {
+		return fleet.Because(fleet.ReasonNoMatch, "", "clause", "launch specs",
+			"why", "no instance type passes the filters, has a price and is sold in the zone of a subnet with free addresses")
+	}
+	var until time.Time
+	nearest, lack := -1, 0.0
+	first := place.Refusal{}
+	for i := range m.offers {
+		o := &m.offers[i]
+		if closed[o.spec.Name] {
+			return specLimit(o.spec)
+		}
+		r, ok := m.shelf.Eligible(i, x.task)
+		if ok {
+			if o.short != nil && (until.IsZero() || o.short.Until.Before(until)) {
+				until = o.short.Until
+			}
+			continue
+		}
+		if _, allowed := x.task.AllowedOn(d.shelfNode(i)); !allowed || x.task.Needs.Fits(m.shelf.Free(i)) {
+			if first.Kind == place.KindNone {
+				first = r
+			}
+			continue
+		}
+		if l := shortfall(x.task.Needs, m.shelf.Free(i)); nearest < 0 || l < lack {
+			nearest, lack = i, l
+		}
+	}
+	switch {
+	case !until.IsZero():
+		return fleet.Because(fleet.ReasonShortage, "", "until", until.UTC().Format(time.RFC3339))
+	case nearest >= 0:
+		o := &m.offers[nearest]
+		return fleet.Because(fleet.ReasonTooLarge, "", "nearest", fmt.Sprintf("%s of launch spec %s", o.Type, o.spec.Name),
+			"shortfall", x.task.Needs.Shortfall(m.shelf.Free(nearest)))
+	default:
+		clause := first.Clause
+		if clause == "" {
+			clause = string(first.Kind)
+		}
+		return fleet.Because(fleet.ReasonNoMatch, "", "clause", clause, "why", first.Detail)
+	}
+}
+
+// launchReason says what instances are launched for.
+func (d *draft) launchReason(f *fresh) fleet.Reason {
+	var r fleet.Reason
+	var names []string
+	tasks, moved, wanted, missing := 0, 0, 0, 0
+	for _, l := range f.loads {
+		switch {
+		case l.wish.unit != nil:
+			wanted += l.wish.unit.wanted
+			missing += l.wish.unit.wanted - l.wish.unit.present
+		case l.wish.group != fleet.NoIndex:
+			tasks += l.count * f.count
+			names = append(names, d.nameOf(l.wish.group))
+			if l.wish.demands[0].from != fleet.NoIndex {
+				moved += l.count * f.count
+			}
+		}
+	}
+	switch {
+	case f.later == forMinimum:
+		r = fleet.Because(fleet.ReasonMinimum, "cluster", "min", d.pol.Limits.MinInstances, "have", d.have)
+	case tasks == 0:
+		r = fleet.Because(fleet.ReasonHeadroom, "headroom", "missing", missing, "wanted", wanted)
+	case moved == tasks:
+		r = fleet.Because(fleet.ReasonReplace, "cluster", "tasks", tasks, "for", enumerate(names))
+	default:
+		r = fleet.Because(fleet.ReasonDemand, d.subject(f.loads[0].wish.group), "tasks", tasks, "for", enumerate(names))
+	}
+	r.Considered = d.considered(f)
+	r.Cost = d.market.offers[f.offer].Price * fleet.Price(f.count)
+	return r
+}
+
+// enumerate lists names for people: the first few, and how many more.
+func enumerate(names []string) string {
+	const most = 3 // a reason is one line
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}
+
+// considered lists the offering that was chosen and the next best ones, cheapest first,
+// one per type and lifecycle, with what ruled them out.
+func (d *draft) considered(f *fresh) []fleet.Ruling {
+	const most = 6 // enough to see the choice, short enough to read
+	order := make([]int, len(d.market.offers))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(d.market.offers[a].Price, d.market.offers[b].Price) })
+	var rulings []fleet.Ruling
+	seen := map[string]bool{}
+	note := func(o *offer, verdict string) {
+		key := fmt.Sprintf("%s %s", o.Type, o.Lifecycle)
+		if !seen[key] {
+			seen[key] = true
+			rulings = append(rulings, fleet.Ruling{Candidate: key, Verdict: verdict, Cost: o.Price})
+		}
+	}
+	note(&d.market.offers[f.offer], "chosen: the least cost for what it holds")
+	for _, i := range order {
+		if len(rulings) == most {
+			break
+		}
+		if verdict := d.rule(f, i); verdict != "" {
+			note(&d.market.offers[i], verdict)
+		}
+	}
+	return rulings
+}
+
+// rule says why an offering was not chosen for what an instance is to hold; "" is a reason
+// not worth telling.
+func (d *draft) rule(f *fresh, i int) string {
+	o, chosen := &d.market.offers[i], &d.market.offers[f.offer]
+	var needs fleet.Resources
+	for _, l := range f.loads {
+		if _, ok := l.wish.task.AllowedOn(d.shelfNode(i)); !ok {
+			return ""
+		}
+		needs = needs.Add(l.wish.task.Needs.Times(int64(l.count)))
+	}
+	switch room := d.market.shelf.Free(i); {
+	case !needs.Fits(room):
+		if o.Price < chosen.Price {
+			return "" // all that are smaller are too small: not news
+		}
+		return "too small: " + needs.Shortfall(room)
+	case o.short != nil:
+		return "short of capacity until " + o.short.Until.UTC().Format(time.TimeOnly)
+	case o.Price > chosen.Price:
+		return "holds it and costs more"
+	case o.Lifecycle != chosen.Lifecycle:
+		return fmt.Sprintf("holds it; the policy wants %s here", chosen.Lifecycle)
+	default:
+		return "holds it"
+	}
+}
+
+func (d *draft) shelfNode(i int) *place.Node {
+	n, _ := d.market.shelf.Node(i)
+	return &n
+}

@@ -1,0 +1,167 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/libs/fleet/place"
+)
+
+// unit is a number of equal units of headroom. Each is put on a node as if it were a task:
+// from then on nothing else can count on that room.
+type unit struct {
+	name     string
+	task     *place.Task
+	wanted   int
+	put      []int // nodes, one entry a unit
+	present  int   // on instances that are there or booting
+	hoped    int   // beyond these: if ECS puts what waits side by side
+	launched int   // on instances that this plan launches
+}
+
+func (u *unit) missing() int { return u.wanted - u.present - u.hoped - u.launched }
+
+// keepHeadroom counts the whole units that are free, largest first. What is missing is
+// launched together with the rest.
+func (d *draft) keepHeadroom() {
+	d.units = d.headroomUnits()
+	if len(d.units) == 0 {
+		return
+	}
+	d.openBooting()
+	d.cluster.Order(d.fullestFirst())
+	for _, u := range d.units {
+		for u.present < u.wanted {
+			node, ok := d.cluster.Fit(u.task)
+			if !ok {
+				break
+			}
+			u.put = append(u.put, node)
+			u.present++
+		}
+	}
+	d.hope()
+	d.closeBooting()
+}
+
+// hope counts the units that are missing only because ECS may spread what waits over the
+// room they need. Where it does is seen once it has; to buy them beforehand would buy them
+// again with every plan until then, for ECS spreads over what was bought as well.
+func (d *draft) hope() {
+	if len(d.demand) == 0 || !slices.ContainsFunc(d.units, func(u *unit) bool { return u.missing() > 0 }) {
+		return
+	}
+	m := d.cluster.Mark()
+	defer d.cluster.Rollback(m)
+	for _, u := range d.units {
+		for _, node := range u.put {
+			d.cluster.Take(node, u.task, 1)
+		}
+	}
+	for _, w := range d.demand {
+		for _, p := range w.put {
+			d.cluster.Take(p.node, d.tasks[w.group], p.count)
+		}
+	}
+	d.cluster.Order(d.fullestFirst())
+	for _, w := range d.demand {
+		for range w.fitNow + w.fitSoon {
+			if _, ok := d.cluster.Fit(d.tasks[w.group]); !ok {
+				return // nor would it leave the room side by side
+			}
+		}
+	}
+	for _, u := range d.units {
+		n := 0
+		for n < u.wanted {
+			if _, ok := d.cluster.Fit(u.task); !ok {
+				break
+			}
+			n++
+		}
+		if u.hoped = max(n-u.present, 0); u.hoped > 0 {
+			d.because(fleet.ReasonUnsettled, "headroom", "missing", u.hoped, "wanted", u.wanted)
+		}
+	}
+}
+
+// headroomUnits are the units that the policy wants: those of a fixed size, and a share of
+// what tasks request in units of the mean task.
+func (d *draft) headroomUnits() []*unit {
+	var units []*unit
+	add := func(name string, needs fleet.Resources, count int, attributes ...fleet.Attribute) {
+		t, err := place.Compile(&fleet.TaskGroup{Group: name, Needs: needs, RequiredAttributes: attributes})
+		if err != nil {
+			panic("plan: headroom unit: " + err.Error()) // it has neither expression nor strategy
+		}
+		units = append(units, &unit{name: name, task: t, wanted: min(count, mostTasks)})
+	}
+	for i := range d.pol.Headroom.Units {
+		u := &d.pol.Headroom.Units[i]
+		var attributes []fleet.Attribute
+		if u.LaunchSpec != "" {
+			attributes = append(attributes, fleet.Attribute{Name: fleet.AttributeLaunchSpec, Value: string(u.LaunchSpec)})
+		}
+		for _, name := range slices.Sorted(maps.Keys(u.Attributes)) {
+			attributes = append(attributes, fleet.Attribute{Name: name, Value: u.Attributes[name]})
+		}
+		add(fmt.Sprintf("headroom unit %d", i+1), u.Needs(), u.Count, attributes...)
+	}
+	if percent := d.pol.Headroom.Percentage; percent > 0 {
+		if mean, tasks := d.meanTask(); tasks > 0 {
+			add(fmt.Sprintf("headroom %d %%", percent), mean, (tasks*percent+allPercent-1)/allPercent)
+		}
+	}
+	slices.SortStableFunc(units, func(a, b *unit) int {
+		x, y := a.task.Needs, b.task.Needs
+		return cmp.Or(cmp.Compare(y.GPUs, x.GPUs), cmp.Compare(max(4*y.CPUUnits, y.MemoryMiB), max(4*x.CPUUnits, x.MemoryMiB)))
+	})
+	return units
+}
+
+// meanTask is the mean of what service tasks request, rounded up, and how many there are.
+// It takes a network interface if most tasks do; GPUs are too dear to keep by the way.
+func (d *draft) meanTask() (fleet.Resources, int) {
+	var sum fleet.Resources
+	tasks := int64(0)
+	add := func(group, count int) {
+		if g := &d.snap.TaskGroups[group]; !g.Daemon && !g.Unsized {
+			sum = sum.Add(g.Needs.Times(int64(count)))
+			tasks += int64(count)
+		}
+	}
+	for _, tc := range d.snap.Tasks {
+		add(tc.Group, tc.Running)
+	}
+	for _, w := range d.demand {
+		add(w.group, w.count)
+	}
+	if tasks == 0 {
+		return fleet.Resources{}, 0
+	}
+	up := func(v int64) int64 { return (v + tasks - 1) / tasks }
+	mean := fleet.Resources{CPUUnits: up(sum.CPUUnits), MemoryMiB: up(sum.MemoryMiB)}
+	if 2*sum.ENIs > tasks {
+		mean.ENIs = 1
+	}
+	return mean, int(tasks)
+}
+
+// fullestFirst lists the nodes that take tasks, those with the least room left first: what
+// is put there leaves the emptier ones empty.
+func (d *draft) fullestFirst() []int {
+	var nodes []int
+	for i := range d.cluster.Len() {
+		if n, ok := d.cluster.Node(i); ok && n.Schedulable {
+			nodes = append(nodes, i)
+		}
+	}
+	slices.SortStableFunc(nodes, func(a, b int) int {
+		x, y := d.cluster.Free(a), d.cluster.Free(b)
+		return cmp.Compare(max(4*x.CPUUnits, x.MemoryMiB), max(4*y.CPUUnits, y.MemoryMiB))
+	})
+	return nodes
+}

@@ -1,0 +1,121 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/libs/fleet/place"
+)
+
+// mustStay says what forbids to remove an instance, whatever fits elsewhere.
+func (d *draft) mustStay(i, awaited int) (fleet.Reason, bool) {
+	inst := &d.snap.Instances[i]
+	subject := instanceSubject(inst)
+	no := func(code fleet.ReasonCode, facts ...any) (fleet.Reason, bool) {
+		return fleet.Because(code, subject, facts...), true
+	}
+	age, least := d.now.Sub(inst.LaunchedAt), time.Duration(d.pol.ScaleDown.MinLifetime)
+	switch {
+	case inst.Owner == "":
+		owner := "no owner tag"
+		if inst.AutoScalingGroup != "" {
+			owner = "auto scaling group " + inst.AutoScalingGroup
+		}
+		return no(fleet.ReasonNotOurs, "owner", owner)
+	case inst.Protected != "":
+		return no(fleet.ReasonProtected, "what", "the instance", "why", inst.Protected)
+	case d.states[i] == away:
+		return no(fleet.ReasonAgentAway)
+	}
+	if why, stays := d.tasksStay(i); stays {
+		return why, true
+	}
+	switch {
+	case d.states[i] == noticed:
+		return fleet.Reason{}, false
+	case age < least:
+		return no(fleet.ReasonYoung, "age", ago(age), "min", ago(least))
+	case awaited > 0:
+		return no(fleet.ReasonAwaited, "count", awaited)
+	}
+	return fleet.Reason{}, false
+}
+
+// tasksStay says which task on an instance forbids to remove it.
+func (d *draft) tasksStay(i int) (fleet.Reason, bool) {
+	subject := instanceSubject(&d.snap.Instances[i])
+	for _, tc := range d.tasksOn(i) {
+		g := &d.snap.TaskGroups[tc.Group]
+		if g.Daemon {
+			continue
+		}
+		name := d.nameOf(tc.Group)
+		svc, ofService := d.service(tc.Group)
+		switch {
+		case tc.Protected > 0:
+			return fleet.Because(fleet.ReasonProtected, subject, "what", name, "why", "task scale-in protection"), true
+		case g.Restricted || ofService && svc.Restricted:
+			return fleet.Because(fleet.ReasonRestricted, subject, "task", name, "tag", d.pol.Attributes.RestrictTags[0]), true
+		case tc.Running > 0 && (g.Standalone || !ofService) && !d.pol.ScaleDown.StandaloneTasks:
+			return fleet.Because(fleet.ReasonStandalone, subject, "task", name), true
+		case tc.Running == 0 || !ofService:
+			continue
+		case deploying(svc):
+			return fleet.Because(fleet.ReasonDeploying, subject, "service", svc.Name), true
+		case atMost(svc) <= svc.Desired && atLeast(svc) >= svc.Desired:
+			return fleet.Because(fleet.ReasonDeadlock, subject, "service", svc.Name, "desired", svc.Desired, "min", svc.MinHealthyPercent, "max", svc.MaxPercent), true
+		}
+	}
+	return fleet.Reason{}, false
+}
+
+// deploying services have a deployment that is not over: ECS is moving their tasks.
+func deploying(svc *fleet.Service) bool {
+	return len(svc.Deployments) > 1 || slices.ContainsFunc(svc.Deployments, func(dep fleet.Deployment) bool {
+		return dep.Rollout == fleet.RolloutInProgress
+	})
+}
+
+// nearest says why a task of an instance fits on no other: on the one where least is
+// lacking. Looking at all of them takes O(n), and so only the first few are told in full.
+func (d *draft) nearest(from int, t *place.Task) string {
+	const most = 100 // past these the words would cost more than the decision
+	if d.explained++; d.explained > most {
+		return "no other instance has room for it"
+	}
+	best, ok := d.cluster.Nearest(t, from)
+	if !ok {
+		if d.alone(from) {
+			return "there is no other instance"
+		}
+		return "no other instance meets its constraints"
+	}
+	n, _ := d.cluster.Node(best)
+	if r, ok := d.cluster.Eligible(best, t); !ok {
+		return fmt.Sprintf("the nearest, %s: %s", n.ID, r.Detail)
+	}
+	return "others have room for some of what is on it, not for all"
+}
+
+// alone reports whether no other node takes tasks.
+func (d *draft) alone(except int) bool {
+	for i := range d.cluster.Len() {
+		if n, ok := d.cluster.Node(i); ok && n.Schedulable && i != except {
+			return false
+		}
+	}
+	return true
+}
+
+// shortfall is how much of a need is lacking, in the resource that lacks most.
+func shortfall(need, free fleet.Resources) float64 {
+	lack := func(need, free int64) float64 {
+		if need <= max(free, 0) {
+			return 0
+		}
+		return float64(need-max(free, 0)) / float64(need)
+	}
+	return max(lack(need.CPUUnits, free.CPUUnits), lack(need.MemoryMiB, free.MemoryMiB), lack(need.GPUs, free.GPUs), lack(need.ENIs, free.ENIs))
+}

@@ -1,0 +1,327 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/libs/fleet/pack"
+	"github.com/neap-project/neap/libs/fleet/place"
+)
+
+// fresh is a number of equal instances to launch.
+type fresh struct {
+	offer        int
+	alternatives []int
+	loads        []load
+	count        int
+	later        int // importance: demand, headroom, minimum
+	nodes        []int
+}
+
+// What instances are launched for, the most important first.
+const (
+	forDemand = iota
+	forHeadroom
+	forMinimum
+)
+
+// load is a number of like things that each of the instances is to hold.
+type load struct {
+	wish  *wish
+	count int
+}
+
+// wish is what is to be launched for: tasks of a group or units of headroom.
+type wish struct {
+	task    *place.Task
+	group   int // task group, or fleet.NoIndex
+	demands []*demand
+	unit    *unit
+	count   int
+	extra   bool // counted already: the rehearsal found that the strategy of ECS wastes room
+}
+
+// launch buys what fits nowhere: packed at least cost, then rehearsed with the strategies
+// of ECS, which may place worse than the packing did.
+func (d *draft) launch() {
+	wishes := d.wishes()
+	if d.noLaunch != nil {
+		d.refuse(wishes, *d.noLaunch)
+		return
+	}
+	if len(wishes) > 0 {
+		d.buy(wishes)
+	}
+	d.keepMinimum()
+	const rounds = 3 // each adds what the rehearsal lacked; more than one is rare
+	for range rounds {
+		short := d.rehearse()
+		if len(short) == 0 {
+			return
+		}
+		before := len(d.fresh)
+		d.buy(short)
+		if len(d.fresh) == before {
+			return // limits or shortages: nothing can be added
+		}
+	}
+}
+
+// wishes gathers what is left of all demand and headroom, by task group.
+func (d *draft) wishes() []*wish {
+	var wishes []*wish
+	byGroup := map[int]*wish{}
+	for _, w := range slices.Concat(d.demand, d.moves) {
+		if w.left() <= 0 || !d.launchable(w) {
+			continue
+		}
+		x := byGroup[w.group]
+		if x == nil {
+			x = &wish{task: d.tasks[w.group], group: w.group}
+			byGroup[w.group] = x
+			wishes = append(wishes, x)
+		}
+		x.demands = append(x.demands, w)
+		x.count += w.left()
+	}
+	for _, u := range d.units {
+		if u.missing() > 0 {
+			wishes = append(wishes, &wish{task: u.task, group: fleet.NoIndex, unit: u, count: u.missing()})
+		}
+	}
+	return wishes
+}
+
+// launchable reports whether launching could help a demand at all, and says why not.
+func (d *draft) launchable(w *demand) bool {
+	g := &d.snap.TaskGroups[w.group]
+	subject := d.subject(w.group)
+	age, idle := d.now.Sub(w.since), d.now.Sub(d.mem.LaunchedAt)
+	switch {
+	case g.Unsized:
+		w.reason = fleet.Because(fleet.ReasonUnsized, subject, "definition", g.TaskDefinition)
+	case g.CapacityProvider != "":
+		w.reason = fleet.Because(fleet.ReasonForeignCP, subject, "provider", g.CapacityProvider)
+	case age > futileAfter && !d.mem.LaunchedAt.IsZero() && idle < futilePause:
+		w.reason = fleet.Because(fleet.ReasonFutile, subject, "age", ago(age), "wait", ago(futilePause-idle))
+	default:
+		return true
+	}
+	return false
+}
+
+// buy packs wishes into offerings within the limits. A launch spec that reaches its own
+// limit is closed, and the rest is packed without it.
+func (d *draft) buy(wishes []*wish) {
+	d.market.build()
+	closed := map[fleet.LaunchSpecName]bool{}
+	for range len(d.pol.LaunchSpecs) + 1 {
+		p, open := d.problem(wishes, closed)
+		if len(open) == 0 {
+			return
+		}
+		limits, limit := d.limits()
+		if limit != nil {
+			d.refuse(open, *limit)
+			return
+		}
+		p.Limits = limits
+		s := pack.Solve(p)
+		list, full := d.withinSpecs(d.mixLifecycles(p, open, d.unpack(s, open)))
+		d.commit(list)
+		for _, u := range s.Unplaced {
+			d.refuse(open[u.Item:u.Item+1], d.limitReason())
+		}
+		if full == nil {
+			return
+		}
+		closed[full.Name] = true
+		wishes = slices.DeleteFunc(open, func(x *wish) bool { return x.count <= 0 })
+		d.refuse(wishes, specLimit(full)) // unless another spec serves them in the next round
+	}
+}
+
+// problem is the packing of wishes over the market, and the wishes that are in it: those
+// that no offering could hold are refused here.
+func (d *draft) problem(wishes []*wish, closed map[fleet.LaunchSpecName]bool) (pack.Problem, []*wish) {
+	var p pack.Problem
+	var open []*wish
+	for i := range d.market.offers {
+		o := &d.market.offers[i]
+		p.Offerings = append(p.Offerings, pack.Offering{
+			Name:  fmt.Sprintf("%03d %s %s %s", o.rank, o.Type, o.Zone, o.Lifecycle),
+			Group: fmt.Sprintf("%s %s", o.spec.Name, o.Lifecycle), Zone: o.Zone,
+			Capacity: d.market.shelf.Free(i), VCPUs: o.typ.VCPUs, Memory: o.typ.MemoryMiB, Price: o.Price,
+		})
+	}
+	for _, x := range wishes {
+		allowed := d.market.allowed(x.task, closed)
+		if !slices.Contains(allowed, true) {
+			d.refuse([]*wish{x}, d.whyNot(x, closed))
+			continue
+		}
+		p.Items = append(p.Items, d.item(x, allowed))
+		open = append(open, x)
+	}
+	d.keepApart(&p, open)
+	return p, open
+}
+
+func (d *draft) item(x *wish, allowed []bool) pack.Item {
+	item := pack.Item{Name: x.task.Name, Needs: x.task.Needs, Count: x.count, Allowed: allowed}
+	if x.unit != nil {
+		item.Later = forHeadroom
+		return item
+	}
+	if x.task.Distinct {
+		item.Keys = append(item.Keys, "group "+x.task.Group)
+	}
+	for _, port := range x.task.Ports {
+		item.Keys = append(item.Keys, port.String())
+	}
+	if x.task.SpreadsZones() {
+		item.Spread = d.zonesOf(x.task.Group)
+	}
+	return item
+}
+
+// keepApart finds out which tasks may not share an instance: expressions over task:group
+// are asked about each pair.
+func (d *draft) keepApart(p *pack.Problem, open []*wish) {
+	for i, x := range open {
+		if !x.task.UsesTasks() {
+			continue
+		}
+		empty, _ := d.market.shelf.Node(slices.Index(p.Items[i].Allowed, true))
+		for j, y := range open {
+			if _, ok := x.task.AllowedBeside(&empty, y.task.Group); !ok && y.unit == nil {
+				p.Items[i].Avoid = append(p.Items[i].Avoid, j)
+			}
+		}
+	}
+}
+
+// zonesOf counts the tasks of a group by zone, those that were put somewhere included.
+func (d *draft) zonesOf(group string) map[fleet.Zone]int {
+	zones := map[fleet.Zone]int{}
+	for _, tc := range d.snap.Tasks {
+		if d.snap.TaskGroups[tc.Group].Group == group {
+			zones[d.snap.Instances[tc.Instance].Zone] += tc.Running
+		}
+	}
+	for _, w := range slices.Concat(d.demand, d.moves) {
+		if d.snap.TaskGroups[w.group].Group != group {
+			continue
+		}
+		for _, p := range w.put {
+			n, _ := d.cluster.Node(p.node)
+			zones[n.Zone] += p.count
+		}
+	}
+	return zones
+}
+
+// unpack turns a solution into instances to launch.
+func (d *draft) unpack(s pack.Solution, open []*wish) []fresh {
+	list := make([]fresh, 0, len(s.Instances))
+	for _, inst := range s.Instances {
+		f := fresh{offer: inst.Offering, alternatives: inst.Alternatives, count: inst.Count, later: forHeadroom}
+		for _, h := range inst.Items {
+			f.loads = append(f.loads, load{wish: open[h.Item], count: h.Count})
+			if open[h.Item].unit == nil {
+				f.later = forDemand
+			}
+		}
+		list = append(list, f)
+	}
+	return list
+}
+
+// commit counts on instances: from here on what they hold has a place, on nodes that are
+// closed to everything else.
+func (d *draft) commit(list []fresh) {
+	for _, f := range list {
+		template, _ := d.market.shelf.Node(f.offer)
+		template.Free = d.market.offers[f.offer].Capacity
+		template.UsedPorts = nil
+		for range f.count {
+			template.ID = fmt.Sprintf("new/%05d", d.cluster.Len())
+			node := d.cluster.Add(template)
+			d.reserveDaemons(node)
+			d.cluster.Close(node)
+			for _, l := range f.loads {
+				d.cluster.Put(node, l.wish.task, l.count)
+			}
+			f.nodes = append(f.nodes, node)
+		}
+		for _, l := range f.loads {
+			l.wish.credit(l.count * f.count)
+		}
+		d.fresh = append(d.fresh, f)
+	}
+}
+
+// credit notes that so many of a wish are launched for; a negative number takes it back.
+func (x *wish) credit(n int) {
+	x.count -= n
+	if x.extra {
+		return
+	}
+	if x.unit != nil {
+		x.unit.launched += n
+		return
+	}
+	for _, w := range x.demands {
+		take := min(n, w.left())
+		if n < 0 {
+			take = max(n, -w.launched)
+		}
+		w.launched += take
+		n -= take
+	}
+}
+
+// keepMinimum launches the cheapest instances while there are fewer than the policy keeps.
+func (d *draft) keepMinimum() {
+	d.have = d.cluster.Len() - len(d.snap.Instances) // in flight, and fresh
+	for _, s := range d.states {
+		if s == active || s == away || s == bootingUp {
+			d.have++
+		}
+	}
+	missing := d.pol.Limits.MinInstances - d.have
+	if missing <= 0 {
+		return
+	}
+	t, err := place.Compile(&fleet.TaskGroup{Group: "minimum"})
+	if err != nil {
+		panic("plan: minimum: " + err.Error()) // it has neither expression nor strategy
+	}
+	d.market.build()
+	x := &wish{task: t, group: fleet.NoIndex, count: missing, extra: true}
+	p, open := d.problem([]*wish{x}, nil)
+	limits, limit := d.limits()
+	if len(open) == 0 || limit != nil {
+		return
+	}
+	p.Limits = limits
+	p.Items[0].Keys = []string{"minimum"}
+	p.Items[0].Spread = d.instancesByZone()
+	list := d.unpack(pack.Solve(p), open)
+	for i := range list {
+		list[i].later = forMinimum
+	}
+	list, _ = d.withinSpecs(d.mixLifecycles(p, open, list))
+	d.commit(list)
+}
+
+func (d *draft) instancesByZone() map[fleet.Zone]int {
+	zones := map[fleet.Zone]int{}
+	for i := range d.snap.Instances {
+		if d.states[i] != gone {
+			zones[d.snap.Instances[i].Zone]++
+		}
+	}
+	return zones
+}

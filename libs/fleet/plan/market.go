@@ -1,0 +1,316 @@
+package plan
+
+import (
+	"cmp"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/libs/fleet/place"
+)
+
+// market is what the policy allows to be launched: every launch spec × instance type ×
+// zone × lifecycle, with what it registers, costs and carries.
+type market struct {
+	d       *draft
+	offers  []offer
+	shelf   *place.Cluster // node i is an empty instance of offer i, daemon tasks on board
+	built   bool
+	types   map[fleet.TypeName]*fleet.InstanceType
+	learned map[learnedKey]fleet.Resources
+	carried map[learnedKey][]fleet.Attribute // capabilities by spec and image
+	specs   map[fleet.LaunchSpecName]*owned
+	total   usage
+}
+
+// offer is an offering of the market.
+type offer struct {
+	fleet.Offering
+	spec    *fleet.LaunchSpec
+	rank    int // of the spec in the policy: the first is preferred at equal price
+	typ     *fleet.InstanceType
+	short   *fleet.Shortage // out of capacity, as far as is known
+	daemons []int           // task groups
+}
+
+// tooGood offerings have GPUs that the task does not need, and the policy does not want
+// them bought for such.
+func (o *offer) tooGood(t *place.Task) bool {
+	return o.typ.GPUs > 0 && t.Needs.GPUs == 0 && !o.spec.Types.GPU
+}
+
+type learnedKey struct {
+	name  string // of a type, or of a spec
+	image fleet.ImageID
+}
+
+// owned is what there is of a launch spec.
+type owned struct{ onDemand, spot int }
+
+// usage is what counts against the limits of the policy.
+type usage struct {
+	instances        int
+	vcpus, memoryMiB int64
+}
+
+func newMarket(d *draft) *market {
+	m := &market{
+		d: d, types: map[fleet.TypeName]*fleet.InstanceType{}, learned: map[learnedKey]fleet.Resources{},
+		carried: map[learnedKey][]fleet.Attribute{}, specs: map[fleet.LaunchSpecName]*owned{},
+	}
+	for i := range d.snap.Types {
+		m.types[d.snap.Types[i].Name] = &d.snap.Types[i]
+	}
+	for _, l := range d.snap.Learned {
+		m.learned[learnedKey{string(l.Type), l.Image}] = l.Capacity
+	}
+	for i := range d.snap.Instances {
+		inst := &d.snap.Instances[i]
+		if inst.Status == fleet.StatusGone {
+			continue
+		}
+		off := fleet.Offering{Type: inst.Type, Lifecycle: inst.Lifecycle, Capacity: inst.Registered}
+		m.count(&off, inst.LaunchSpec)
+	}
+	return m
+}
+
+// count notes an instance that exists or is on its way.
+func (m *market) count(off *fleet.Offering, spec fleet.LaunchSpecName) {
+	vcpus, memory := off.Capacity.CPUUnits/1024, off.Capacity.MemoryMiB
+	if t, ok := m.types[off.Type]; ok {
+		vcpus, memory = t.VCPUs, t.MemoryMiB
+	}
+	m.total.instances++
+	m.total.vcpus += vcpus
+	m.total.memoryMiB += memory
+	if m.specs[spec] == nil {
+		m.specs[spec] = &owned{}
+	}
+	if off.Lifecycle == fleet.Spot {
+		m.specs[spec].spot++
+	} else {
+		m.specs[spec].onDemand++
+	}
+}
+
+func (m *market) ownedBy(spec fleet.LaunchSpecName) owned {
+	if o := m.specs[spec]; o != nil {
+		return *o
+	}
+	return owned{}
+}
+
+// build expands the launch specs, once, when something has to be launched or explained.
+func (m *market) build() {
+	if m.built {
+		return
+	}
+	m.built = true
+	m.shelf = place.New()
+	for rank := range m.d.pol.LaunchSpecs {
+		spec := &m.d.pol.LaunchSpecs[rank]
+		subnets := m.subnets(spec)
+		for t := range m.d.snap.Types {
+			typ := &m.d.snap.Types[t]
+			image, arch, ok := m.admits(spec, typ)
+			if !ok {
+				continue
+			}
+			for _, zone := range typ.Zones {
+				subnet, ok := subnets[zone.Zone]
+				if !ok {
+					continue
+				}
+				base := m.offering(spec, typ, subnet, image, arch)
+				m.offer(rank, typ, base, fleet.OnDemand, typ.OnDemand)
+				if *spec.SpotPercentage > 0 {
+					m.offer(rank, typ, base, fleet.Spot, zone.Spot)
+				}
+			}
+		}
+	}
+}
+
+// offer puts an offering on the shelf. A price that is not known is no price.
+func (m *market) offer(rank int, typ *fleet.InstanceType, off fleet.Offering, lifecycle fleet.Lifecycle, price fleet.Price) {
+	if price <= 0 {
+		return
+	}
+	spec := &m.d.pol.LaunchSpecs[rank]
+	off.Lifecycle, off.Price = lifecycle, price
+	o := offer{Offering: off, spec: spec, rank: rank, typ: typ}
+	i, found := slices.BinarySearchFunc(m.d.mem.Shortages, off.Key(), func(s fleet.Shortage, k fleet.OfferingKey) int {
+		return cmp.Or(cmp.Compare(s.Offering.Type, k.Type), cmp.Compare(s.Offering.Zone, k.Zone), cmp.Compare(s.Offering.Lifecycle, k.Lifecycle))
+	})
+	if found && m.d.now.Before(m.d.mem.Shortages[i].Until) {
+		o.short = &m.d.mem.Shortages[i]
+	}
+	node := m.shelf.Add(place.Node{
+		Zone: off.Zone, Attributes: m.attributesOf(&off, spec), Total: off.Capacity, Free: off.Capacity,
+		Schedulable: true, RegisteredAt: m.d.now,
+	})
+	for _, g := range m.d.daemons {
+		if t := m.d.tasks[g]; m.shelf.Admits(node, t) {
+			m.shelf.Put(node, t, 1)
+			o.daemons = append(o.daemons, g)
+		}
+	}
+	m.offers = append(m.offers, o)
+}
+
+// subnets chooses one subnet of the spec for each zone: the one with the most addresses
+// left. A subnet without any is no choice.
+func (m *market) subnets(spec *fleet.LaunchSpec) map[fleet.Zone]fleet.Subnet {
+	chosen := map[fleet.Zone]fleet.Subnet{}
+	for _, s := range m.d.snap.Subnets {
+		if !slices.Contains(spec.Subnets, s.ID) || s.FreeAddresses <= 0 {
+			continue
+		}
+		if best, ok := chosen[s.Zone]; !ok || s.FreeAddresses > best.FreeAddresses {
+			chosen[s.Zone] = s
+		}
+	}
+	return chosen
+}
+
+// admits applies the type filter, and finds the image that runs on the type.
+func (m *market) admits(spec *fleet.LaunchSpec, t *fleet.InstanceType) (image fleet.Image, arch fleet.Architecture, ok bool) {
+	if !TypeAllowed(&spec.Types, t) {
+		return fleet.Image{}, "", false
+	}
+	for _, arch := range spec.Types.Architectures {
+		if !slices.Contains(t.Architectures, arch) {
+			continue
+		}
+		if len(spec.Images) == 0 { // the launch template names one
+			return fleet.Image{}, arch, true
+		}
+		for _, parameter := range spec.Images {
+			if image := m.image(parameter); image.Architecture == arch {
+				return image, arch, true
+			}
+		}
+	}
+	return fleet.Image{}, "", false
+}
+
+// TypeAllowed reports whether a type passes every condition of a filter, architecture
+// apart: what runs on a type depends on the images too.
+func TypeAllowed(f *fleet.TypeFilter, t *fleet.InstanceType) bool {
+	named := func(patterns []string) bool {
+		return slices.ContainsFunc(patterns, func(pattern string) bool {
+			ok, err := path.Match(pattern, string(t.Name))
+			return ok && err == nil
+		})
+	}
+	gib := t.MemoryMiB / 1024
+	switch {
+	case len(f.Allow) > 0 && !named(f.Allow), named(f.Deny):
+		return false
+	case t.VCPUs < f.MinVCPUs, f.MaxVCPUs > 0 && t.VCPUs > f.MaxVCPUs:
+		return false
+	case gib < f.MinMemoryGiB, f.MaxMemoryGiB > 0 && gib > f.MaxMemoryGiB:
+		return false
+	case t.Burstable && !f.Burstable, t.Metal && !f.Metal:
+		return false
+	}
+	return true
+}
+
+// image is what an image parameter stands for. One that was not resolved is taken at its
+// word: the launch resolves it.
+func (m *market) image(parameter string) fleet.Image {
+	for _, image := range m.d.snap.Images {
+		if image.Parameter == parameter {
+			if image.Architecture == "" {
+				image.Architecture = guessArchitecture(parameter)
+			}
+			return image
+		}
+	}
+	image := fleet.Image{Parameter: parameter, Architecture: guessArchitecture(parameter)}
+	if strings.HasPrefix(parameter, "ami-") {
+		image.ID = fleet.ImageID(parameter)
+	}
+	return image
+}
+
+// guessArchitecture reads the architecture from a public parameter name: those of arm64
+// images say so, all others are x86_64.
+func guessArchitecture(parameter string) fleet.Architecture {
+	if strings.Contains(parameter, "arm64") {
+		return fleet.ARM
+	}
+	return fleet.X86
+}
+
+func (m *market) offering(spec *fleet.LaunchSpec, t *fleet.InstanceType, subnet fleet.Subnet, image fleet.Image, arch fleet.Architecture) fleet.Offering {
+	return fleet.Offering{
+		LaunchSpec: spec.Name, Type: t.Name, Zone: subnet.Zone, Subnet: subnet.ID,
+		Image: image.Parameter, ImageID: image.ID, Architecture: arch,
+		Capacity: m.capacity(spec, t, image.ID, arch),
+	}
+}
+
+// What of its nominal memory an instance does not register, at most, before one of the
+// type was seen: measured over the published registrations of Nitro types.
+const (
+	lostMiB         = 220 // firmware and kernel, whatever the size
+	lostPerThousand = 45  // page tables and the like
+	lostGravitonMiB = 64  // contiguous memory area of arm64 kernels
+)
+
+// capacity is what an instance registers: as one of the type and image did, else by a
+// formula that errs on the small side. What is learned has the reserved memory taken off.
+func (m *market) capacity(spec *fleet.LaunchSpec, t *fleet.InstanceType, image fleet.ImageID, arch fleet.Architecture) fleet.Resources {
+	enis := max(t.MaxENIs-1, 0) // the primary one is the instance's own
+	if spec.ENITrunking && t.TrunkTasks > 0 {
+		enis = t.TrunkTasks
+	}
+	if seen, ok := m.learned[learnedKey{string(t.Name), image}]; ok {
+		seen.ENIs = enis // a setting of the account, not of the image
+		return seen
+	}
+	memory := t.MemoryMiB - lostMiB - t.MemoryMiB*lostPerThousand/1000 - spec.ReservedMemory
+	if arch == fleet.ARM {
+		memory -= lostGravitonMiB
+	}
+	return fleet.Resources{CPUUnits: t.VCPUs * 1024, MemoryMiB: max(memory, 0), GPUs: t.GPUs, ENIs: enis}
+}
+
+// offeringOf is the offering that an instance which has not registered was made from.
+func (m *market) offeringOf(inst *fleet.Instance) (fleet.Offering, *fleet.LaunchSpec, bool) {
+	t, ok := m.types[inst.Type]
+	if !ok {
+		return fleet.Offering{}, nil, false
+	}
+	spec, ok := m.d.pol.Spec(inst.LaunchSpec)
+	if !ok {
+		spec = &fleet.LaunchSpec{Name: inst.LaunchSpec}
+	}
+	arch := inst.Architecture
+	if arch == "" && len(t.Architectures) > 0 {
+		arch = t.Architectures[0]
+	}
+	off := m.offering(spec, t, fleet.Subnet{ID: inst.Subnet, Zone: inst.Zone}, fleet.Image{ID: inst.Image}, arch)
+	off.Lifecycle, off.Price = inst.Lifecycle, m.priceOf(inst)
+	return off, spec, true
+}
+
+// priceOf is what an instance costs, as far as the catalogue knows.
+func (m *market) priceOf(inst *fleet.Instance) fleet.Price {
+	t, ok := m.types[inst.Type]
+	if !ok {
+		return 0
+	}
+	if inst.Lifecycle == fleet.Spot {
+		for _, z := range t.Zones {
+			if z.Zone == inst.Zone && z.Spot > 0 {
+				return z.Spot
+			}
+		}
+	}
+	return t.OnDemand
+}

@@ -1,0 +1,356 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/libs/fleet/place"
+)
+
+// drain is an instance that could go.
+type drain struct {
+	instance    int
+	utilization float64
+	since       time.Time
+	tasks       int // that have to move
+	lost        int // standalone tasks, which ECS does not move
+}
+
+// removeIdle finds the instances whose tasks all fit elsewhere, least utilized first and
+// jointly: each is judged with the ones before it gone. Those that have been so for long
+// enough are drained, as many as may go at once.
+func (d *draft) removeIdle() {
+	if d.noRemove != nil {
+		d.out.Reasons = append(d.out.Reasons, *d.noRemove)
+		if d.noRemove.Code != fleet.ReasonDisabled {
+			d.keepClocks() // that nothing was seen says nothing about idleness
+		}
+		return
+	}
+	candidates := d.candidates()
+	m := d.cluster.Mark()
+	d.cluster.Order(d.fullestFirst())
+	free := d.spareInstances()
+	var idle []drain
+	for _, c := range candidates {
+		inst := &d.snap.Instances[c.instance]
+		counts := d.states[c.instance] == active // what AWS takes is not counted on any more
+		if counts && free == 0 {
+			d.because(fleet.ReasonLimit, instanceSubject(inst), "limit", "limits.minInstances", "value", d.pol.Limits.MinInstances, "allowed", "none", "wanted", "the rest")
+			continue
+		}
+		if why, ok := d.empty(&c); !ok {
+			d.out.Reasons = append(d.out.Reasons, why)
+			continue
+		}
+		if counts {
+			free--
+		}
+		idle = append(idle, c)
+	}
+	d.cluster.Rollback(m)
+	for _, c := range idle {
+		if d.states[c.instance] == noticed {
+			continue
+		}
+		d.out.Idle = append(d.out.Idle, fleet.Idle{Instance: d.snap.Instances[c.instance].ID, Since: c.since})
+	}
+	slices.SortFunc(d.out.Idle, func(a, b fleet.Idle) int { return cmp.Compare(a.Instance, b.Instance) })
+	for _, c := range d.rehearseDrains(d.ripe(idle), d.mayDrain()) {
+		d.drain(c)
+	}
+}
+
+// keepClocks carries over since when instances were idle, of those that still exist.
+func (d *draft) keepClocks() {
+	for i := range d.snap.Instances {
+		id := d.snap.Instances[i].ID
+		if since := d.idleSince(id); since.Before(d.now) && d.states[i] == active {
+			d.out.Idle = append(d.out.Idle, fleet.Idle{Instance: id, Since: since})
+		}
+	}
+}
+
+func (d *draft) idleSince(id fleet.InstanceID) time.Time {
+	i, ok := slices.BinarySearchFunc(d.mem.Idle, id, func(x fleet.Idle, id fleet.InstanceID) int { return cmp.Compare(x.Instance, id) })
+	if !ok {
+		return d.now
+	}
+	return d.mem.Idle[i].Since
+}
+
+// candidates are the instances that nothing forbids to remove, least utilized first. Among
+// equals the one that was idle for longest comes first, so that clocks do not start anew.
+func (d *draft) candidates() []drain {
+	awaited := map[int]int{}
+	for _, w := range d.demand {
+		for _, p := range w.put {
+			awaited[p.node] += p.count
+		}
+	}
+	var list []drain
+	for i := range d.snap.Instances {
+		inst := &d.snap.Instances[i]
+		if d.states[i] == gone || d.states[i] == leaving || d.states[i] == late || d.acted[inst.ID] {
+			continue
+		}
+		if why, stays := d.mustStay(i, awaited[i]); stays {
+			d.out.Reasons = append(d.out.Reasons, why)
+			continue
+		}
+		if d.states[i] == active || d.states[i] == noticed {
+			list = append(list, drain{instance: i, utilization: utilization(inst), since: d.idleSince(inst.ID)})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b drain) int {
+		return cmp.Or(cmp.Compare(a.utilization, b.utilization), a.since.Compare(b.since))
+	})
+	return list
+}
+
+// utilization is the share of its scarcer resource that tasks on an instance reserve.
+func utilization(inst *fleet.Instance) float64 {
+	share := func(total, left int64) float64 {
+		if total <= 0 {
+			return 0
+		}
+		return float64(total-left) / float64(total)
+	}
+	return max(share(inst.Registered.CPUUnits, inst.Remaining.CPUUnits), share(inst.Registered.MemoryMiB, inst.Remaining.MemoryMiB))
+}
+
+// spareInstances is how many may go before there are fewer than the policy keeps.
+func (d *draft) spareInstances() int {
+	have := 0
+	for _, s := range d.states {
+		if s == active || s == away {
+			have++
+		}
+	}
+	return max(have-d.pol.Limits.MinInstances, 0)
+}
+
+// empty moves what is on an instance to others, fullest first, or says what would not fit.
+// If it does, the instance stays closed and its tasks stay where they were moved.
+func (d *draft) empty(c *drain) (fleet.Reason, bool) {
+	i := c.instance
+	subject := instanceSubject(&d.snap.Instances[i])
+	d.countTasks(c)
+	if d.states[i] == noticed {
+		return d.replaced(i)
+	}
+	m := d.cluster.Mark()
+	d.cluster.Close(i)
+	for _, h := range d.held(i) {
+		if !h.headroom {
+			if g, ok := d.groupOf(i, h.task); ok && d.snap.TaskGroups[g].Standalone {
+				continue // the policy lets it be lost
+			}
+		}
+		d.cluster.Take(i, h.task, h.count)
+		for n := range h.count {
+			if _, ok := d.cluster.Fit(h.task); ok {
+				continue
+			}
+			d.cluster.Rollback(m)
+			if h.headroom {
+				return fleet.Because(fleet.ReasonKeepHeadroom, subject, "missing", h.count-n, "wanted", d.unitOf(h.task).wanted), false
+			}
+			return fleet.Because(fleet.ReasonUnfit, subject, "task", h.task.Name, "why", d.nearest(i, h.task)), false
+		}
+	}
+	return fleet.Reason{}, true
+}
+
+// countTasks counts what ECS has to move, and what would be lost.
+func (d *draft) countTasks(c *drain) {
+	for _, tc := range d.tasksOn(c.instance) {
+		switch g := &d.snap.TaskGroups[tc.Group]; {
+		case g.Daemon:
+		case g.Standalone:
+			c.lost += tc.Running
+		default:
+			c.tasks += tc.Running
+		}
+	}
+}
+
+// replaced reports whether the tasks of an instance that is likely to be taken all have
+// room on others by now: it was looked for when everything else was placed.
+func (d *draft) replaced(i int) (fleet.Reason, bool) {
+	for _, w := range d.moves {
+		if w.from == i && w.fitNow < w.count {
+			return fleet.Because(fleet.ReasonUnfit, instanceSubject(&d.snap.Instances[i]), "task", d.nameOf(w.group), "why", "its replacement is on its way"), false
+		}
+	}
+	return fleet.Reason{}, true
+}
+
+type heldTask struct {
+	task     *place.Task
+	count    int
+	headroom bool
+	size     int64
+}
+
+// held is what is on a node and has to leave it: tasks before headroom, and what needs most
+// first, so that what fits nowhere is found soon.
+func (d *draft) held(i int) []heldTask {
+	list := d.heldBuffer[:0]
+	d.cluster.Held(i, func(t *place.Task, count int) bool {
+		if !d.isDaemon(t) {
+			list = append(list, heldTask{task: t, count: count, headroom: d.unitOf(t) != nil, size: max(4*t.Needs.CPUUnits, t.Needs.MemoryMiB)})
+		}
+		return true
+	})
+	slices.SortStableFunc(list, func(a, b heldTask) int {
+		if a.headroom != b.headroom {
+			if a.headroom {
+				return 1
+			}
+			return -1
+		}
+		return cmp.Or(cmp.Compare(b.size, a.size), cmp.Compare(a.task.Name, b.task.Name))
+	})
+	d.heldBuffer = list
+	return list
+}
+
+func (d *draft) isDaemon(t *place.Task) bool { return d.daemonTasks[t] }
+
+func (d *draft) unitOf(t *place.Task) *unit {
+	for _, u := range d.units {
+		if u.task == t {
+			return u
+		}
+	}
+	return nil
+}
+
+// groupOf is the task group of a task that an instance holds in the snapshot.
+func (d *draft) groupOf(i int, t *place.Task) (int, bool) {
+	for _, tc := range d.tasksOn(i) {
+		if d.tasks[tc.Group] == t {
+			return tc.Group, true
+		}
+	}
+	return 0, false
+}
+
+// ripe picks those that may go now: idle for long enough, and nothing has changed lately.
+// What AWS is likely to take need not wait.
+func (d *draft) ripe(idle []drain) []drain {
+	stable, cooldown := time.Duration(d.pol.ScaleDown.StableFor), time.Duration(d.pol.ScaleDown.Cooldown)
+	quiet := d.quietFor()
+	trouble := d.trouble()
+	var ripe []drain
+	for _, c := range idle {
+		subject := instanceSubject(&d.snap.Instances[c.instance])
+		hurry := d.states[c.instance] == noticed && !d.restores()
+		long := d.now.Sub(c.since)
+		switch {
+		case trouble != nil:
+			why := *trouble
+			why.Subject = subject
+			d.out.Reasons = append(d.out.Reasons, why)
+		case long < stable && !hurry:
+			d.because(fleet.ReasonUnstable, subject, "for", ago(long), "wait", ago(stable))
+		case quiet < cooldown && !hurry:
+			changed := "the cluster changed " + ago(quiet) + " ago"
+			if d.changing() {
+				changed = "this plan adds instances"
+			}
+			d.because(fleet.ReasonCooldown, subject, "changed", changed, "wait", ago(cooldown))
+		default:
+			ripe = append(ripe, c)
+		}
+	}
+	return ripe
+}
+
+// mayDrain is how many more may drain now.
+func (d *draft) mayDrain() int {
+	size := count(d.states, active) + count(d.states, away) + count(d.states, noticed) + count(d.states, leaving)
+	leavingNow := 0
+	for i, s := range d.states {
+		if inst := &d.snap.Instances[i]; s == leaving && inst.Owner != "" && inst.Notice.Kind == "" {
+			leavingNow++
+		}
+	}
+	return max(size*d.pol.ScaleDown.MaxPercentage/allPercent, 1) - leavingNow
+}
+
+// restores reports whether this plan undoes drains: the room they give is not there yet.
+func (d *draft) restores() bool {
+	return slices.ContainsFunc(d.out.Actions, func(a fleet.Action) bool { return a.Kind == fleet.ActionRestore })
+}
+
+// changing reports whether this plan itself adds to the cluster.
+func (d *draft) changing() bool { return len(d.fresh) > 0 || d.restores() }
+
+// quietFor is how long ago the cluster was last changed by us; what this plan launches and
+// restores are changes too.
+func (d *draft) quietFor() time.Duration {
+	if d.changing() {
+		return 0
+	}
+	last := d.mem.LaunchedAt
+	if d.mem.RemovedAt.After(last) {
+		last = d.mem.RemovedAt
+	}
+	return d.now.Sub(last)
+}
+
+// trouble is why nothing should be given away now: what cannot be replaced is no surplus.
+func (d *draft) trouble() *fleet.Reason {
+	for i := range d.mem.Open {
+		o := &d.mem.Open[i]
+		if o.Action.Launch != nil && o.Over && o.Class != fleet.FailureNone {
+			r := fleet.Because(fleet.ReasonFailing, "", "why", fmt.Sprintf("%s: %s", o.Class, o.Message))
+			return &r
+		}
+	}
+	for _, w := range slices.Concat(d.demand, d.moves) {
+		if w.left() > 0 && w.reason.Code == fleet.ReasonShortage {
+			r := fleet.Because(fleet.ReasonFailing, "", "why", w.reason.String())
+			return &r
+		}
+	}
+	return nil
+}
+
+// drain plans to empty an instance and terminate it.
+func (d *draft) drain(c drain) {
+	inst := &d.snap.Instances[c.instance]
+	subject := instanceSubject(inst)
+	long := ago(d.now.Sub(c.since))
+	why := fleet.Because(fleet.ReasonIdle, subject, "tasks", c.tasks, "for", long, "utilization", fmt.Sprintf("%.0f %%", 100*c.utilization))
+	switch {
+	case d.states[c.instance] == noticed:
+		why = fleet.Because(fleet.ReasonInterrupted, subject, "notice", inst.Notice.Kind, "at", inst.Notice.At.UTC().Format(time.RFC3339))
+	case c.lost > 0:
+		why = fleet.Because(fleet.ReasonLosable, subject, "lost", c.lost, "tasks", c.tasks, "for", long)
+	case c.tasks == 0:
+		why = fleet.Because(fleet.ReasonEmpty, subject, "for", long)
+	}
+	why.Cost = -d.market.priceOf(inst)
+	d.drains = append(d.drains, c)
+	d.drainAction(c.instance, why, false)
+}
+
+func (d *draft) drainAction(i int, why fleet.Reason, involuntary bool) {
+	inst := &d.snap.Instances[i]
+	a := fleet.Drain{
+		Instance: inst.ID, ContainerInstance: inst.ContainerInstance, Involuntary: involuntary,
+		Timeout: d.pol.Drain.Timeout, OnTimeout: d.pol.Drain.OnTimeout, StandaloneTasks: d.pol.ScaleDown.StandaloneTasks,
+	}
+	for _, tc := range d.tasksOn(i) {
+		if g := &d.snap.TaskGroups[tc.Group]; tc.Running > 0 && !g.Daemon {
+			a.Tasks = append(a.Tasks, fleet.Carried{What: d.nameOf(tc.Group), Count: tc.Running})
+		}
+	}
+	d.act(fleet.Action{Kind: fleet.ActionDrain, Reason: why, Drain: &a})
+}
