@@ -90,6 +90,7 @@ type View struct {
 	Status            fleet.InstanceStatus
 	AgentConnected    bool
 	TerminationLocked bool           // EC2's own termination protection
+	Kept              string         // why a person wants it kept; empty if nobody does
 	DrainTag          fleet.ActionID // tag fleet.TagDrain
 	Tasks             []Task         // in every state that still holds the instance
 	Complete          bool           // every task could be described
@@ -284,6 +285,8 @@ func beginReap(a *fleet.Action, s State, e Viewed) (State, []Effect) {
 		return end(s, Rejected, fleet.FailureStale, "the instance is not this cluster's to remove")
 	case v.ContainerInstance != "":
 		return end(s, Rejected, fleet.FailureStale, "the instance has registered after all")
+	case v.Kept != "":
+		return end(s, Rejected, fleet.FailureStale, "the instance is protected: "+v.Kept)
 	case v.TerminationLocked:
 		return end(s, Rejected, fleet.FailureStale, "EC2 termination protection is on")
 	}
@@ -351,24 +354,26 @@ func emptying(a *fleet.Action, s State, e Viewed) (State, []Effect) {
 // overdue decides what follows when tasks are left after the timeout.
 func overdue(a *fleet.Action, s State, e Viewed) (State, []Effect) {
 	timeout := time.Duration(a.Drain.Timeout)
-	switch {
-	case !s.StoppedAt.IsZero():
-		if e.Now.Sub(s.StoppedAt) < StopGrace || a.Drain.Involuntary {
-			return s, nil
-		}
-		return rollBack(s, fleet.FailureTimeout, "stopped tasks did not end within "+StopGrace.String())
-	case e.Now.Sub(s.DrainingAt) < timeout:
-		return s, nil
-	case a.Drain.OnTimeout == fleet.TimeoutRestore && !a.Drain.Involuntary:
-		return rollBack(s, fleet.FailureTimeout, "not empty within "+timeout.String())
-	}
 	var left []string
 	for _, t := range e.View.Tasks {
 		if !t.Stopping && !t.Daemon {
 			left = append(left, t.ID)
 		}
 	}
-	s.StoppedAt = e.Now
+	stopping := !s.StoppedAt.IsZero()
+	switch {
+	case stopping && e.Now.Sub(s.StoppedAt) >= StopGrace && !a.Drain.Involuntary:
+		return rollBack(s, fleet.FailureTimeout, "stopped tasks did not end within "+StopGrace.String())
+	case stopping && mustStop(a, &e.View) != "":
+		return s, nil // what is stopping ends; nothing else is stopped
+	case stopping: // below: the call was held back, or lost in a crash
+	case e.Now.Sub(s.DrainingAt) < timeout:
+		return s, nil
+	case a.Drain.OnTimeout == fleet.TimeoutRestore && !a.Drain.Involuntary:
+		return rollBack(s, fleet.FailureTimeout, "not empty within "+timeout.String())
+	default:
+		s.StoppedAt = e.Now
+	}
 	if len(left) == 0 {
 		return s, nil // what is left is stopping, or ECS stops it: give it the grace
 	}
@@ -412,7 +417,7 @@ func restoring(a *fleet.Action, s State, e Viewed) (State, []Effect) {
 
 // did moves on after an effect.
 func did(s State, e Did) (State, []Effect) {
-	step := stepName(e.What)
+	step := StepName(e.What)
 	result := Report{Phase: fleet.PhaseResult, Step: step, Class: e.Class, Message: e.Message}
 	if e.Class != fleet.FailureNone {
 		return later(s, e.Now, e.Class, e.Message), []Effect{result}
@@ -446,7 +451,8 @@ func did(s State, e Did) (State, []Effect) {
 	return s, []Effect{result}
 }
 
-func stepName(e Effect) string {
+// StepName is what outcomes call the step of an effect that changes AWS.
+func StepName(e Effect) string {
 	switch e.(type) {
 	case SetDraining:
 		return "drain"
@@ -488,12 +494,15 @@ func refuse(a *fleet.Action, v *View) string {
 	return mustStop(a, v)
 }
 
-// mustStop says why a voluntary removal must not go on: a task on the instance that would
-// be lost, or one that the plan did not find room for.
+// mustStop says why a voluntary removal must not go on: a person wants the instance kept,
+// a task on it would be lost, or the plan did not find room for one.
 func mustStop(a *fleet.Action, v *View) string {
 	d := a.Drain
 	if d.Involuntary {
 		return ""
+	}
+	if v.Kept != "" {
+		return "the instance is protected: " + v.Kept
 	}
 	planned := make(map[string]int, len(d.Tasks))
 	for _, c := range d.Tasks {

@@ -69,6 +69,8 @@ func TestDrain(t *testing.T) {
 	begunNames := []string{"Look{}", "SetDraining{}", "report result drain", "Look{}"}
 	out := view(draining)
 	out.ContainerInstance, out.Status = "", fleet.StatusLaunching
+	kept, keptDraining := view(active, web), view(draining, web)
+	kept.Kept, keptDraining.Kept = "ann: I look at it", "ann: I look at it"
 	protected := web
 	protected.Protected = true
 
@@ -129,12 +131,23 @@ func TestDrain(t *testing.T) {
 			[]drain.Event{drain.Tick{Now: at}, seen(0, func() drain.View { v := view(draining); v.DrainTag = ""; return v }())},
 			drain.Rejected, []string{"Look{}", "report final rejected stale"}, "somebody else",
 		},
+		"a person keeps it": {
+			[]drain.Event{drain.Tick{Now: at}, seen(0, kept)}, drain.Rejected, []string{"Look{}", "report final rejected stale"}, "protected: ann",
+		},
+		"a person keeps it when it drains": {
+			slices.Concat(begun, []drain.Event{seen(10*time.Second, keptDraining)}),
+			drain.Restoring, slices.Concat(begunNames, []string{"SetActive{}"}), "",
+		},
 		"too late to begin": {
 			[]drain.Event{drain.Tick{Now: after(11 * time.Minute)}}, drain.Rejected, []string{"report final rejected stale"}, "deadline",
 		},
 		"timeout: what is left is stopped": {
 			slices.Concat(begun, []drain.Event{seen(16*time.Minute, view(draining, web, agent, stopped))}),
 			drain.Emptying, slices.Concat(begunNames, []string{"StopTasks{[t1]}"}), "",
+		},
+		"timeout: the stop was held back": {
+			slices.Concat(begun, []drain.Event{seen(16*time.Minute, view(draining, web)), drain.Tick{Now: after(17 * time.Minute)}, seen(17*time.Minute, view(draining, web, stopped))}),
+			drain.Emptying, slices.Concat(begunNames, []string{"StopTasks{[t1]}", "Look{}", "StopTasks{[t1]}"}), "",
 		},
 		"timeout: stopped tasks that do not end": {
 			slices.Concat(begun, []drain.Event{seen(16*time.Minute, view(draining, web)), seen(22*time.Minute, view(draining, web)), did(22*time.Minute, drain.SetActive{}), seen(22*time.Minute, view(active, web))}),
