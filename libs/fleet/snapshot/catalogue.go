@@ -1,0 +1,173 @@
+package snapshot
+
+import (
+	"slices"
+	"time"
+
+	"github.com/neap-project/neap/libs/fleet"
+)
+
+// addTypes joins types, zones and prices. A type that nobody sells, or whose size is not
+// known, is no candidate and is left out.
+func (a *assembly) addTypes() {
+	prices := make(map[string]fleet.Price, len(a.in.Catalogue.Prices))
+	for _, p := range a.in.Catalogue.Prices {
+		// A type may stand twice in the price list while a price changes. The higher one
+		// holds: to expect a saving that is none would be the worse mistake.
+		prices[p.Type] = max(prices[p.Type], p.OnDemand)
+	}
+	spot := newestSpot(a.in.Catalogue.Spot)
+	zones := make(map[string][]fleet.ZoneOffer, len(a.in.Catalogue.Types))
+	for _, o := range a.in.Catalogue.Offers {
+		offer := fleet.ZoneOffer{Zone: fleet.Zone(o.Zone), Spot: max(spot[o].Spot, 0)}
+		if o.Zone != "" && !slices.Contains(zones[o.Type], offer) {
+			zones[o.Type] = append(zones[o.Type], offer)
+		}
+	}
+	for _, t := range a.in.Catalogue.Types {
+		name := fleet.TypeName(t.Name)
+		if _, twice := a.types[name]; twice || t.VCPUs <= 0 || t.MemoryMiB <= 0 || t.GPUs < 0 || t.MaxENIs < 0 || len(zones[t.Name]) == 0 {
+			continue
+		}
+		a.types[name] = len(a.snap.Types)
+		a.snap.Types = append(a.snap.Types, fleet.InstanceType{
+			Name: name, Architectures: architectures(t.Architectures),
+			VCPUs: t.VCPUs, MemoryMiB: t.MemoryMiB, GPUs: t.GPUs,
+			MaxENIs: t.MaxENIs, TrunkTasks: max(t.TrunkTasks, 0),
+			Burstable: t.Burstable, Metal: t.Metal,
+			OnDemand: max(prices[t.Name], 0), Zones: zones[t.Name],
+		})
+	}
+	if a.in.Catalogue.Complete && len(a.snap.Types) == 0 {
+		a.fail(fleet.SectionCatalogue, "no instance type that is sold in any zone")
+	}
+}
+
+// newestSpot keeps the newest price of each type and zone.
+func newestSpot(history []SpotPrice) map[Offer]SpotPrice {
+	newest := make(map[Offer]SpotPrice, len(history))
+	for _, p := range history {
+		key := Offer{p.Type, p.Zone}
+		known, ok := newest[key]
+		if !ok || p.At.After(known.At) || (p.At.Equal(known.At) && p.Spot > known.Spot) {
+			newest[key] = p
+		}
+	}
+	return newest
+}
+
+func architectures(names []string) []fleet.Architecture {
+	known := []fleet.Architecture{}
+	for _, name := range names {
+		if arch := architecture(name); arch != "" && !slices.Contains(known, arch) {
+			known = append(known, arch)
+		}
+	}
+	return known
+}
+
+// architecture reads the spellings of EC2 (x86_64, arm64) and ECS (X86_64, ARM64). Others
+// (i386, x86_64_mac) run no ECS agent.
+func architecture(name string) fleet.Architecture {
+	switch name {
+	case "x86_64", "X86_64":
+		return fleet.X86
+	case "arm64", "ARM64":
+		return fleet.ARM
+	}
+	return ""
+}
+
+// addNetwork copies subnets and images.
+func (a *assembly) addNetwork() {
+	for _, s := range a.in.Network.Subnets {
+		if _, twice := a.zones[s.ID]; twice || s.ID == "" {
+			continue
+		}
+		a.zones[s.ID] = fleet.Zone(s.Zone)
+		a.snap.Subnets = append(a.snap.Subnets, fleet.Subnet{
+			ID: fleet.SubnetID(s.ID), Zone: fleet.Zone(s.Zone), VPC: s.VPC, FreeAddresses: max(s.FreeAddresses, 0),
+		})
+	}
+	for _, i := range a.in.Network.Images {
+		image := fleet.Image{Parameter: i.Parameter, ID: fleet.ImageID(i.ID), Architecture: architecture(i.Architecture)}
+		if !slices.Contains(a.snap.Images, image) {
+			a.snap.Images = append(a.snap.Images, image)
+		}
+	}
+}
+
+// learn notes the least CPU, memory and GPUs that instances of each type and image were
+// seen to register. What was learned before is kept as long as its image is in use.
+// Interface slots are never registered: they follow from the type and from what is seen now.
+func (a *assembly) learn() {
+	type key struct {
+		Type  fleet.TypeName
+		Image fleet.ImageID
+	}
+	inUse := map[fleet.ImageID]bool{}
+	for _, image := range a.snap.Images {
+		inUse[image.ID] = true
+	}
+	learned := map[key]int{}
+	note := func(l fleet.Learned) {
+		i, ok := learned[key{l.Type, l.Image}]
+		if !ok {
+			learned[key{l.Type, l.Image}] = len(a.snap.Learned)
+			a.snap.Learned = append(a.snap.Learned, l)
+			return
+		}
+		a.snap.Learned[i].Capacity = least(a.snap.Learned[i].Capacity, l.Capacity)
+	}
+	for i := range a.snap.Instances {
+		inst := &a.snap.Instances[i]
+		inUse[inst.Image] = true
+		seen := inst.Status == fleet.StatusActive || inst.Status == fleet.StatusDraining
+		if seen && inst.Type != "" && inst.Image != "" && inst.Registered.CPUUnits > 0 && inst.Registered.MemoryMiB > 0 {
+			note(fleet.Learned{Type: inst.Type, Image: inst.Image, Capacity: inst.Registered})
+		}
+	}
+	for _, l := range a.in.Learned {
+		l.Capacity.ENIs = a.slots(l.Type, untrunked)
+		// A network section without images was not read: then nothing is known to be unused.
+		if inUse[l.Image] || len(a.snap.Images) == 0 {
+			note(l)
+		}
+	}
+}
+
+func least(a, b fleet.Resources) fleet.Resources {
+	return fleet.Resources{
+		CPUUnits: min(a.CPUUnits, b.CPUUnits), MemoryMiB: min(a.MemoryMiB, b.MemoryMiB),
+		GPUs: min(a.GPUs, b.GPUs), ENIs: min(a.ENIs, b.ENIs),
+	}
+}
+
+// notices returns the notice to act on for each instance: an interruption before a mere
+// rebalance recommendation, of several the first, for its two minutes run from then.
+func notices(in []Notice) map[fleet.InstanceID]fleet.Notice {
+	byInstance := make(map[fleet.InstanceID]fleet.Notice, len(in))
+	for _, n := range in {
+		notice := fleet.Notice{Kind: n.Kind, At: n.At}
+		known, ok := byInstance[n.Instance]
+		if !ok || graver(notice, known) {
+			byInstance[n.Instance] = notice
+		}
+	}
+	return byInstance
+}
+
+func graver(a, b fleet.Notice) bool {
+	if a.Kind != b.Kind {
+		return a.Kind == fleet.NoticeInterruption
+	}
+	return a.At.Before(b.At)
+}
+
+// firstOf is the earlier of two times, where the zero time is none.
+func firstOf(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
+}
