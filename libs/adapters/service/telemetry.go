@@ -1,0 +1,157 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
+	"go.opentelemetry.io/otel/sdk/trace"
+)
+
+// telemetry is what the parts of one process share: one span exporter, one set
+// of metrics. Each part has a tracer provider of its own, so that its spans
+// carry its own service name even where all parts run in one process.
+type telemetry struct {
+	registry *prometheus.Registry
+	spans    trace.SpanProcessor // nil when nothing is exported
+	meters   *metric.MeterProvider
+}
+
+func newTelemetry(ctx context.Context, name string, cfg Config) (*telemetry, error) {
+	t := &telemetry{registry: prometheus.NewRegistry()}
+	t.registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	scraped, err := otelprometheus.New(otelprometheus.WithRegisterer(t.registry))
+	if err != nil {
+		return nil, fmt.Errorf("open Prometheus exporter: %w", err)
+	}
+	readers := []metric.Option{metric.WithReader(scraped)}
+
+	if endpoint := cfg.metricsURL(); endpoint != "" {
+		pushed, err := otlpmetrichttp.New(ctx, otlpmetrichttp.WithEndpointURL(endpoint), otlpmetrichttp.WithHeaders(cfg.headers()))
+		if err != nil {
+			return nil, fmt.Errorf("open metric exporter to %s: %w", endpoint, err)
+		}
+		readers = append(readers, metric.WithReader(metric.NewPeriodicReader(pushed)))
+	}
+	if endpoint := cfg.tracesURL(); endpoint != "" {
+		exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint), otlptracehttp.WithHeaders(cfg.headers()))
+		if err != nil {
+			return nil, fmt.Errorf("open trace exporter to %s: %w", endpoint, err)
+		}
+		t.spans = trace.NewBatchSpanProcessor(exporter)
+	}
+	t.meters = metric.NewMeterProvider(append(readers, metric.WithResource(resourceOf(name)))...)
+	return t, nil
+}
+
+// tracers makes the tracer provider of one part. Without an exporter it still
+// hands out identities, so that a trace passes through unbroken.
+func (t *telemetry) tracers(name string) *trace.TracerProvider {
+	options := []trace.TracerProviderOption{trace.WithResource(resourceOf(name))}
+	if t.spans != nil {
+		options = append(options, trace.WithSpanProcessor(t.spans))
+	}
+	return trace.NewTracerProvider(options...)
+}
+
+// install makes the set-up the one instrumentation libraries find.
+func (t *telemetry) install(tracers *trace.TracerProvider, log *slog.Logger) {
+	otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}))
+	otel.SetTracerProvider(tracers)
+	otel.SetMeterProvider(t.meters)
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("telemetry", "err", err) }))
+}
+
+func (t *telemetry) metrics() http.Handler {
+	return promhttp.HandlerFor(t.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+}
+
+// close sends what is still held back.
+func (t *telemetry) close(ctx context.Context) error {
+	var errs []error
+	if t.spans != nil {
+		errs = append(errs, t.spans.Shutdown(ctx))
+	}
+	return errors.Join(append(errs, t.meters.Shutdown(ctx))...)
+}
+
+// resourceOf says who measures. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES
+// win over what we know.
+func resourceOf(name string) *resource.Resource {
+	host, _ := os.Hostname()
+	ours := resource.NewSchemaless(
+		attribute.String("service.name", "neap-"+name),
+		attribute.String("service.namespace", "neap"),
+		attribute.String("service.version", Version()),
+		attribute.String("service.instance.id", host),
+	)
+	merged, err := resource.Merge(ours, resource.Environment())
+	if err != nil {
+		return ours
+	}
+	return merged
+}
+
+func (c Config) tracesURL() string {
+	return signalURL(c.TracesExporter, c.OTLPTracesEndpoint, c.OTLPEndpoint, "v1/traces")
+}
+
+func (c Config) metricsURL() string {
+	return signalURL(c.MetricsExporter, c.OTLPMetricsEndpoint, c.OTLPEndpoint, "v1/metrics")
+}
+
+// signalURL follows the OTLP specification: the signal's own URL as it is, or
+// the base URL with the signal's path.
+func signalURL(exporter, own, base, path string) string {
+	switch {
+	case exporter == "none" || own == "" && base == "":
+		return ""
+	case own != "":
+		return own
+	default:
+		return strings.TrimSuffix(base, "/") + "/" + path
+	}
+}
+
+func (c Config) headers() map[string]string {
+	headers, _ := parseHeaders(c.OTLPHeaders.Reveal()) // Validate has looked
+	return headers
+}
+
+func parseHeaders(list string) (map[string]string, error) {
+	headers := make(map[string]string)
+	for pair := range strings.SplitSeq(list, ",") {
+		if strings.TrimSpace(pair) == "" {
+			continue
+		}
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok || strings.TrimSpace(key) == "" {
+			return nil, errors.New("no key=value pair")
+		}
+		decoded, err := url.PathUnescape(strings.TrimSpace(value))
+		if err != nil {
+			return nil, errors.New("a value is not URL-encoded")
+		}
+		headers[strings.TrimSpace(key)] = decoded
+	}
+	return headers, nil
+}
