@@ -1,0 +1,219 @@
+// Package planner decides, for each cluster whose lease it holds, what to do about the
+// newest snapshot, and appends the plan to the cluster's chain. The decision itself is
+// [plan.Make]; here is only what has to be read for it and what becomes of it.
+//
+// The latest plan of a cluster, appended or not, is in the cache under [PlanKey] as a
+// [fleet.Plan]: it explains what was decided, what was refused and why.
+package planner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/neap-project/neap/libs/adapters/bus"
+	"github.com/neap-project/neap/libs/adapters/cache"
+	"github.com/neap-project/neap/libs/adapters/service"
+	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/libs/fleet/plan"
+)
+
+// How old a snapshot may be when it is planned on, by the time NATS stored it.
+const (
+	staleForRemoval = time.Minute     // four beats missed: the watcher is in trouble
+	staleForAll     = 3 * time.Minute // ECS may have placed and moved anything since
+)
+
+// appendTries bounds how often one snapshot is planned again because another planner
+// appended first. Two planners meet only while a lease changes hands.
+const appendTries = 3
+
+// longestWait is the longest wait between two tries to read from a bus that is away.
+const longestWait = 30 * time.Second
+
+// explanationAge is how long the latest plan is kept for people. An older one explains a
+// cluster that is no more.
+const explanationAge = time.Hour
+
+// PlanKey is where the latest plan of a cluster is cached.
+func PlanKey(cluster fleet.ClusterName) string { return "plan:" + cluster.Key() }
+
+// Planner makes plans. Its methods may be used once New has returned it; Run does the work.
+type Planner struct {
+	cfg   Config
+	bus   *bus.Bus
+	cache *cache.Cache
+	proc  *service.Process
+	meter meter
+	make  func(fleet.Snapshot, fleet.Policy, fleet.Memory) fleet.Plan // plan.Make
+
+	mu    sync.Mutex
+	desks map[fleet.ClusterName]*desk
+}
+
+// New builds a planner on a bus that is open. The cache may be off.
+func New(cfg Config, b *bus.Bus, c *cache.Cache, proc *service.Process) *Planner {
+	p := &Planner{cfg: cfg.withDefaults(), bus: b, cache: c, proc: proc, make: plan.Make, desks: map[fleet.ClusterName]*desk{}}
+	p.meter = newMeter(proc, p.summaries)
+	return p
+}
+
+// Run plans until ctx ends; then it returns nil. Any other end is an error that a restart
+// may cure.
+func (p *Planner) Run(ctx context.Context) error {
+	defer p.meter.close()
+	stop, err := p.bus.Announce(ctx, p.proc.Name, service.Version(), p.cfg.Replica)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	p.proc.Health.Ready()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.outlive(ctx) })
+	g.Go(func() error { return p.followSnapshots(ctx) })
+	g.Go(func() error {
+		return p.bus.Share(ctx, bus.Duty{Name: "plan", Holder: p.cfg.Replica, Clusters: p.cfg.named(), Policy: p.notePolicy, Work: p.serve})
+	})
+	return g.Wait()
+}
+
+// outlive returns an error when the generation that this process belongs to has ended: all
+// that it could still do is of no use to anybody.
+func (p *Planner) outlive(ctx context.Context) error {
+	tick := time.NewTicker(p.cfg.Beat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := p.bus.Ready(ctx); errors.Is(err, bus.ErrGeneration) {
+			return err
+		}
+	}
+}
+
+// serve plans for one cluster while its lease is held.
+func (p *Planner) serve(ctx context.Context, cluster fleet.ClusterName) error {
+	d := p.desk(cluster)
+	d.open()
+	defer d.close()
+	p.proc.Log.InfoContext(ctx, "planning for a cluster", "cluster", cluster)
+	return p.proc.Every(ctx, "plan "+string(cluster), p.cfg.Beat, d.wake, func(ctx context.Context) error { return p.turn(ctx, d) })
+}
+
+// turn looks at a cluster once: it plans on the newest snapshot, or says why it does not.
+func (p *Planner) turn(ctx context.Context, d *desk) error {
+	policy, ok := d.lastGoodPolicy()
+	if !ok {
+		return p.hold(ctx, d, fleet.Because(fleet.ReasonNoPolicy, "cluster"))
+	}
+	v, err := p.newest(ctx, d)
+	if errors.Is(err, fleet.ErrNotFound) {
+		return p.hold(ctx, d, fleet.Because(fleet.ReasonIncomplete, "cluster", "problem", "no watcher has published one of late"))
+	}
+	if err != nil {
+		return err
+	}
+	if age := time.Since(v.stored); age > staleForAll {
+		return p.hold(ctx, d, fleet.Because(fleet.ReasonStale, "cluster", "age", age.Round(time.Second), "limit", staleForAll))
+	}
+	for range appendTries {
+		err = p.plan(ctx, d, v, policy)
+		if err == nil {
+			d.done(v)
+		}
+		if !errors.Is(err, fleet.ErrConflict) {
+			return err
+		}
+		d.memory.forget() // another planner was first: read again, plan again
+		rest(ctx, 50*time.Millisecond+rand.N(450*time.Millisecond))
+	}
+	return err
+}
+
+// plan decides on one snapshot and appends what was decided if it changes anything.
+func (p *Planner) plan(ctx context.Context, d *desk, v view, policy fleet.Policy) (err error) {
+	ctx, span := p.proc.Tracer.Start(trace.ContextWithRemoteSpanContext(ctx, v.trace), "plan",
+		trace.WithAttributes(attribute.String("cluster", string(d.cluster))))
+	defer func() {
+		if err != nil {
+			span.SetStatus(codes.Error, err.Error())
+		}
+		span.End()
+	}()
+	pause, err := p.bus.Control().Paused(ctx, d.cluster)
+	if err != nil {
+		return err // doubt counts as paused
+	}
+	if err := d.memory.refresh(ctx, p.bus, d.cluster); err != nil {
+		return fmt.Errorf("remember %s: %w", d.cluster, err)
+	}
+	mem := d.memory.at(p.bus.Generation(), pause)
+	if v.snapshot.ReadStartedAt.Before(mem.PrevReadAt) {
+		return nil // the chain knows of a newer one, which is on its way
+	}
+	started := time.Now()
+	decided, err := p.decide(v, policy, mem, span.SpanContext())
+	if err != nil {
+		return err
+	}
+	p.meter.took(ctx, d.cluster, time.Since(started))
+	if !d.memory.adds(&decided) {
+		d.memory.notice(&decided)
+		p.show(ctx, d, &decided)
+		return nil
+	}
+	seq, err := p.bus.AppendPlan(ctx, &decided, d.memory.planSeq)
+	if err != nil {
+		return err
+	}
+	d.memory.remember(&decided, seq)
+	p.announce(ctx, d, &decided)
+	p.show(ctx, d, &decided)
+	return nil
+}
+
+// decide makes the plan and seals the trace in which it was made into it. On a snapshot
+// that is no longer fresh the decision is one of now, not of when it was taken: then rules
+// about the age of a view hold for it.
+func (p *Planner) decide(v view, policy fleet.Policy, mem fleet.Memory, span trace.SpanContext) (fleet.Plan, error) {
+	if age := time.Since(v.stored); age > staleForRemoval {
+		v.snapshot.TakenAt = v.snapshot.TakenAt.Add(age)
+	}
+	decided := p.make(v.snapshot, policy, mem)
+	if span.HasTraceID() {
+		decided.Trace = span.TraceID().String()
+	}
+	return decided, decided.Seal()
+}
+
+// hold decides to do nothing for want of a view or a policy, and says so once.
+func (p *Planner) hold(ctx context.Context, d *desk, why fleet.Reason) error {
+	p.meter.held(ctx, d.cluster, why.Code)
+	if d.changed("hold", string(why.Code)) {
+		p.proc.Log.WarnContext(ctx, "holding: no plans are made", "cluster", d.cluster, "reason", why.String())
+	}
+	nothing := fleet.Plan{Cluster: d.cluster, Generation: p.bus.Generation(), MadeBy: plan.Version, Reasons: []fleet.Reason{why}}
+	cache.Set(ctx, p.cache, PlanKey(d.cluster), nothing, explanationAge)
+	return nil
+}
+
+// rest waits, or returns early when ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
