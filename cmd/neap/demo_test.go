@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestDemo plays every story through the real bus, the real SDK and the real services.
+func TestDemo(t *testing.T) {
+	t.Setenv("REDIS_URL", "")
+	t.Setenv("NATS_URL", "")
+	for _, s := range stories() {
+		t.Run(s.name, func(t *testing.T) {
+			picture := filepath.Join(t.TempDir(), "demo.svg")
+			out, errs, code := neap(t, "demo", "--scenario", s.name, "--headless", "--output", "json", "--speed", "60", "--svg", picture)
+			var got demoResult
+			if err := json.Unmarshal([]byte(out), &got); err != nil {
+				t.Fatalf("code %d: %v\n%s%s", code, err, out, errs)
+			}
+			if code != 0 || !got.OK {
+				t.Fatalf("code %d\n%s", code, out)
+			}
+			if got.TasksPendingMax == 0 || got.TasksPendingEnd != 0 || got.InstancesPeak < got.InstancesEnd || got.CostPerHourEnd <= 0 {
+				t.Errorf("figures make no sense: %+v", got)
+			}
+			for _, e := range got.Events {
+				if e.Time.IsZero() || e.Kind == "" || e.Reason == "" || strings.Contains(e.Reason, "{") {
+					t.Errorf("event without words: %+v", e)
+				}
+			}
+			svg, err := os.ReadFile(picture)
+			if err != nil || !strings.HasPrefix(string(svg), "<svg") {
+				t.Errorf("no picture: %v", err)
+			}
+		})
+	}
+}
+
+func TestDemoPrintsEvents(t *testing.T) {
+	out, errs, code := neap(t, "demo", "--scenario", "headroom", "--headless", "--speed", "60")
+	if code != 0 {
+		t.Fatalf("code %d: %s%s", code, out, errs)
+	}
+	for _, want := range []string{"story    Two services start", "launch ", "fit on no instance", "Everything that was expected held", "✓ no launch was made twice"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("does not say %q:\n%s", want, out)
+		}
+	}
+}
+
+// TestDemoStops: ctrl-C ends it within a moment, and says so by its exit code.
+func TestDemoStops(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer time.AfterFunc(2*time.Second, cancel).Stop()
+	started := time.Now()
+	_, errs, code := neapWith(ctx, "", "demo", "--headless", "--speed", "5")
+	if code != exitFailed || !strings.Contains(errs, "stopped") {
+		t.Errorf("code %d: %s", code, errs)
+	}
+	if took := time.Since(started); took > 20*time.Second {
+		t.Errorf("took %s to stop", took)
+	}
+}
