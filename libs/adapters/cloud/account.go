@@ -22,6 +22,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
+	frame "github.com/neap-project/neap/libs/adapters/service" // of a process; a service here is one of ECS
 	"github.com/neap-project/neap/libs/fleet"
 )
 
@@ -131,7 +132,8 @@ func loadConfig(ctx context.Context, cfg Config) (aws.Config, error) {
 		return sdk, fmt.Errorf("%w: load the AWS configuration: %w", fleet.ErrInvalid, err)
 	}
 	if sdk.Region == "" {
-		return sdk, fmt.Errorf("%w: no AWS region: set AWS_REGION, such as us-east-1, or AWS_PROFILE to a profile of ~/.aws/config that names a region", fleet.ErrInvalid)
+		return sdk, fmt.Errorf("%w: no AWS region: %w", fleet.ErrInvalid,
+			frame.Invalid("AWS_REGION", "", "set it, such as us-east-1, or AWS_PROFILE to a profile of ~/.aws/config that names a region"))
 	}
 	if _, err := sdk.Credentials.Retrieve(ctx); err != nil {
 		return sdk, fmt.Errorf("%w: no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the process an IAM role (task role, instance profile, web identity): %w", fleet.ErrDenied, err)

@@ -3,6 +3,7 @@ package policyfile_test
 import (
 	"encoding/json"
 	"errors"
+	"flag"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -148,4 +149,27 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("read an invalid policy: %v", err)
 		}
 	})
+}
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// TestReference keeps docs/policy.md true.
+func TestReference(t *testing.T) {
+	const file = "../../../docs/policy.md"
+	got := policyfile.Reference()
+	if *update {
+		if err := os.WriteFile(file, got, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(want) {
+		t.Error("docs/policy.md is out of date; run this test with -update")
+	}
+	if strings.Contains(string(got), "|  |") {
+		t.Error("a field has no description")
+	}
 }
