@@ -117,7 +117,7 @@ func (i *Instance) Owned(installation string) bool {
 	return installation != "" && i.Owner == installation
 }
 
-// Registered instances have a container instance, whatever its status.
+// IsRegistered reports whether the instance has a container instance, whatever its status.
 func (i *Instance) IsRegistered() bool { return i.ContainerInstance != "" }
 
 // Notice is a warning from AWS that it is going to take the instance.

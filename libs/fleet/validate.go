@@ -60,9 +60,12 @@ func (s *Snapshot) Validate() error {
 		name      string
 		have, max int
 	}{
-		{"instances", len(s.Instances), maxInstances}, {"taskGroups", len(s.TaskGroups), maxGroups},
-		{"tasks", len(s.Tasks), maxTaskCounts}, {"services", len(s.Services), maxServices},
-		{"types", len(s.Types), maxTypes}, {"attributeSets", len(s.AttributeSets), maxInstances},
+		{"instances", len(s.Instances), maxInstances},
+		{"taskGroups", len(s.TaskGroups), maxGroups},
+		{"tasks", len(s.Tasks), maxTaskCounts},
+		{"services", len(s.Services), maxServices},
+		{"types", len(s.Types), maxTypes},
+		{"attributeSets", len(s.AttributeSets), maxInstances},
 	} {
 		if t.have > t.max {
 			p.add(t.name, "%d rows; at most %d", t.have, t.max)

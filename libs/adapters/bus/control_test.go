@@ -94,9 +94,9 @@ func TestControlThatIsLost(t *testing.T) {
 	}
 }
 
-func policy(max int) fleet.Policy {
+func policy(most int) fleet.Policy {
 	return fleet.Policy{
-		APIVersion: fleet.PolicyAPIVersion, Limits: fleet.Limits{MaxInstances: max},
+		APIVersion: fleet.PolicyAPIVersion, Limits: fleet.Limits{MaxInstances: most},
 		LaunchSpecs: []fleet.LaunchSpec{{
 			Name: "default", Images: []string{"ami-0123456789abcdef0"}, Subnets: []fleet.SubnetID{"subnet-1"},
 			SecurityGroups: []string{"sg-1"}, InstanceProfile: "ecsInstanceRole",

@@ -12,15 +12,15 @@ import (
 )
 
 var (
-	// ErrTopology: streams or buckets are missing. Nothing works until somebody runs the
+	// ErrTopology means: streams or buckets are missing. Nothing works until somebody runs the
 	// bootstrap step.
 	ErrTopology = errors.New("the streams of Neap are missing")
-	// ErrGeneration: the generation this process belongs to has ended. It must restart.
+	// ErrGeneration means: the generation this process belongs to has ended. It must restart.
 	ErrGeneration = errors.New("the generation has ended")
-	// ErrBackwards: a stream holds less than this process has already seen, so state was
+	// ErrBackwards means: a stream holds less than this process has already seen, so state was
 	// lost. Freeze; a new generation is due.
 	ErrBackwards = errors.New("the stream went backwards")
-	// ErrUnavailable: JetStream does not answer: no leader, no quorum, or the stream is
+	// ErrUnavailable means: JetStream does not answer: no leader, no quorum, or the stream is
 	// gone. What was sent was not stored.
 	ErrUnavailable = errors.New("JetStream does not answer")
 )
@@ -113,3 +113,7 @@ func silent(err error) error {
 	}
 	return translate(err)
 }
+
+// ended reports whether the caller has had enough: that is how watches are stopped, and
+// no error.
+func ended(ctx context.Context) bool { return ctx.Err() != nil }

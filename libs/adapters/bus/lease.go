@@ -75,7 +75,7 @@ func (l *Lease) Hold(ctx context.Context, f func(context.Context) error) error {
 			return fmt.Errorf("lease %s: %w", l.name, err)
 		}
 		lost, err := l.run(ctx, revision, f)
-		if ctx.Err() != nil {
+		if ended(ctx) {
 			return nil
 		}
 		if !lost {

@@ -112,7 +112,7 @@ func (l *Ledger) Watch(ctx context.Context, cluster fleet.ClusterName, f func(co
 		}
 		return nil
 	})
-	if ctx.Err() != nil {
+	if ended(ctx) {
 		return nil
 	}
 	return err

@@ -81,7 +81,7 @@ func follow[T fleet.Message](ctx context.Context, b *Bus, s jetstream.Stream, ki
 		}
 		return f(withTrace(ctx, m.header), Stored[T]{Value: v, Seq: m.seq, At: m.at, Trace: traceOf(m.header)})
 	})
-	if ctx.Err() != nil {
+	if ended(ctx) {
 		return nil
 	}
 	return err

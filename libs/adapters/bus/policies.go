@@ -153,7 +153,7 @@ func (c *Control) WatchPolicies(ctx context.Context, f func(context.Context, Pol
 		}
 		return f(ctx, *p)
 	})
-	if ctx.Err() != nil {
+	if ended(ctx) {
 		return nil
 	}
 	return err

@@ -265,6 +265,7 @@ func begin(a *fleet.Action, s State, e Viewed) (State, []Effect) {
 		return restoring(a, s, e)
 	case fleet.ActionReap:
 		return beginReap(a, s, e)
+	case fleet.ActionDrain, fleet.ActionLaunch:
 	}
 	if e.Gone {
 		return end(s, Done, fleet.FailureNone, "the instance is gone already")

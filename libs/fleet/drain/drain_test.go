@@ -82,9 +82,11 @@ func TestDrain(t *testing.T) {
 	}{
 		"the plain case": {
 			slices.Concat(begun, []drain.Event{
-				drain.Tick{Now: after(6 * time.Second)}, seen(6*time.Second, view(draining, stopped)),
+				drain.Tick{Now: after(6 * time.Second)},
+				seen(6*time.Second, view(draining, stopped)),
 				seen(20*time.Second, view(draining)), seen(25*time.Second, view(draining)), did(25*time.Second, drain.Deregister{}),
-				seen(26*time.Second, out), did(27*time.Second, drain.Terminate{}), drain.Viewed{Now: after(40 * time.Second), Gone: true},
+				seen(26*time.Second, out), did(27*time.Second, drain.Terminate{}),
+				drain.Viewed{Now: after(40 * time.Second), Gone: true},
 			}), drain.Done,
 			slices.Concat(begunNames, []string{"Look{}", "Deregister{}", "report result deregister", "Look{}", "Terminate{}", "report result terminate", "report final done"}), "",
 		},
@@ -106,30 +108,43 @@ func TestDrain(t *testing.T) {
 		},
 		"a task came after the plan": {
 			[]drain.Event{drain.Tick{Now: at}, seen(0, view(active, web, web))},
-			drain.Rejected, []string{"Look{}", "report final rejected stale"}, "came after the plan",
+			drain.Rejected,
+			[]string{"Look{}", "report final rejected stale"},
+			"came after the plan",
 		},
 		"a protected task forbids it": {
 			[]drain.Event{drain.Tick{Now: at}, seen(0, view(active, protected))},
-			drain.Rejected, []string{"Look{}", "report final rejected stale"}, "protected",
+			drain.Rejected,
+			[]string{"Look{}", "report final rejected stale"},
+			"protected",
 		},
 		"protection in the gap rolls it back": {
 			[]drain.Event{
-				drain.Tick{Now: at}, seen(0, view(active, web)), did(0, drain.SetDraining{}), seen(time.Second, view(draining, protected)),
+				drain.Tick{Now: at},
+				seen(0, view(active, web)), did(0, drain.SetDraining{}), seen(time.Second, view(draining, protected)),
 				did(time.Second, drain.SetActive{}), seen(2*time.Second, view(active, protected)),
 			},
-			drain.RolledBack, []string{"Look{}", "SetDraining{}", "report result drain", "Look{}", "SetActive{}", "report result activate", "Look{}", "report final rolled-back stale"}, "protected",
+			drain.RolledBack,
+			[]string{"Look{}", "SetDraining{}", "report result drain", "Look{}", "SetActive{}", "report result activate", "Look{}", "report final rolled-back stale"},
+			"protected",
 		},
 		"another container instance": {
 			[]drain.Event{drain.Tick{Now: at}, seen(0, func() drain.View { v := view(active); v.ContainerInstance = "c9"; return v }())},
-			drain.Rejected, []string{"Look{}", "report final rejected stale"}, "is now container instance c9",
+			drain.Rejected,
+			[]string{"Look{}", "report final rejected stale"},
+			"is now container instance c9",
 		},
 		"not ours": {
 			[]drain.Event{drain.Tick{Now: at}, seen(0, func() drain.View { v := view(active); v.Ours = false; return v }())},
-			drain.Rejected, []string{"Look{}", "report final rejected stale"}, "not this installation's",
+			drain.Rejected,
+			[]string{"Look{}", "report final rejected stale"},
+			"not this installation's",
 		},
 		"a person drains it": {
 			[]drain.Event{drain.Tick{Now: at}, seen(0, func() drain.View { v := view(draining); v.DrainTag = ""; return v }())},
-			drain.Rejected, []string{"Look{}", "report final rejected stale"}, "somebody else",
+			drain.Rejected,
+			[]string{"Look{}", "report final rejected stale"},
+			"somebody else",
 		},
 		"a person keeps it": {
 			[]drain.Event{drain.Tick{Now: at}, seen(0, kept)}, drain.Rejected, []string{"Look{}", "report final rejected stale"}, "protected: ann",
@@ -164,7 +179,8 @@ func TestDrain(t *testing.T) {
 		"cancelled after it left the cluster: only forward": {
 			slices.Concat(begun, []drain.Event{
 				seen(10*time.Second, view(draining)), seen(15*time.Second, view(draining)), did(15*time.Second, drain.Deregister{}),
-				drain.Cancel{Now: after(16 * time.Second)}, seen(16*time.Second, out),
+				drain.Cancel{Now: after(16 * time.Second)},
+				seen(16*time.Second, out),
 			}), drain.Terminating, slices.Concat(begunNames, []string{"Deregister{}", "report result deregister", "Look{}", "Terminate{}"}), "",
 		},
 		"not found is not gone": {
@@ -179,8 +195,12 @@ func TestDrain(t *testing.T) {
 		},
 		"failures are tried again": {
 			[]drain.Event{
-				drain.Tick{Now: at}, seen(0, view(active, web)), drain.Did{Now: at, What: drain.SetDraining{}, Class: fleet.FailureThrottled},
-				drain.Tick{Now: at}, drain.Tick{Now: after(time.Second)}, seen(time.Second, view(active, web)),
+				drain.Tick{Now: at},
+				seen(0, view(active, web)),
+				drain.Did{Now: at, What: drain.SetDraining{}, Class: fleet.FailureThrottled},
+				drain.Tick{Now: at},
+				drain.Tick{Now: after(time.Second)},
+				seen(time.Second, view(active, web)),
 			}, drain.Draining, []string{"Look{}", "SetDraining{}", "report result drain throttled", "Look{}", "SetDraining{}"}, "",
 		},
 	}

@@ -80,9 +80,8 @@ func TestShortagesBackOff(t *testing.T) {
 	wantUntil(t, mem, at.Add(3*time.Minute))
 	mem = fail(mem, at.Add(time.Minute), fleet.FailureCapacity) // still blocked: the same strike
 	wantUntil(t, mem, at.Add(3*time.Minute))
-	now := at
 	for _, wait := range []time.Duration{6 * time.Minute, 12 * time.Minute, 24 * time.Minute, 30 * time.Minute, 30 * time.Minute} {
-		now = mem.Shortages[0].Until
+		now := mem.Shortages[0].Until
 		mem = fail(mem, now, fleet.FailureCapacity)
 		wantUntil(t, mem, now.Add(wait))
 	}

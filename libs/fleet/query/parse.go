@@ -211,6 +211,7 @@ func (p *parser) valueArgument(pred *predicate) error {
 	case runningTasksCount:
 		pred.count, err = strconv.ParseInt(value, 10, 64)
 		ok, want = err == nil, "a whole number"
+	case attribute, taskGroup, ec2InstanceID: // any text
 	}
 	if !ok {
 		return p.fail(start, want)

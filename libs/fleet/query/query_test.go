@@ -179,14 +179,22 @@ func TestCanonical(t *testing.T) {
 		{"!attribute:x exists", "not(attribute:x exists)"},
 		{"not not attribute:x exists", "not(not(attribute:x exists))"},
 		{"((attribute:x exists))", "attribute:x exists"},
-		{"attribute:x exists&&attribute:y exists||attribute:z exists",
-			"attribute:x exists and attribute:y exists or attribute:z exists"},
-		{"(attribute:x exists and attribute:y exists) and (attribute:z exists)",
-			"attribute:x exists and attribute:y exists and attribute:z exists"},
-		{"(attribute:x exists or attribute:y exists) and attribute:z exists",
-			"(attribute:x exists or attribute:y exists) and attribute:z exists"},
-		{"attribute:x =~ a||attribute:y =~ b&&attribute:z exists",
-			"attribute:x =~ a or attribute:y =~ b and attribute:z exists"},
+		{
+			"attribute:x exists&&attribute:y exists||attribute:z exists",
+			"attribute:x exists and attribute:y exists or attribute:z exists",
+		},
+		{
+			"(attribute:x exists and attribute:y exists) and (attribute:z exists)",
+			"attribute:x exists and attribute:y exists and attribute:z exists",
+		},
+		{
+			"(attribute:x exists or attribute:y exists) and attribute:z exists",
+			"(attribute:x exists or attribute:y exists) and attribute:z exists",
+		},
+		{
+			"attribute:x =~ a||attribute:y =~ b&&attribute:z exists",
+			"attribute:x =~ a or attribute:y =~ b and attribute:z exists",
+		},
 		{"(attribute:x =~ (a||b))", "attribute:x =~ '(a||b)'"},
 		{`attribute:x =~ [)]\)`, `attribute:x =~ '[)]\)'`},
 		{"registeredAt>2018-06-18T22:28:28+00:00", "registeredAt > 2018-06-18T22:28:28+00:00"},
@@ -353,17 +361,23 @@ func TestExplain(t *testing.T) {
 		on          *Subject
 		clause, why string
 	}{
-		{"attribute:ecs.availability-zone==us-east-1a", on,
-			"attribute:ecs.availability-zone == us-east-1a", "ecs.availability-zone is us-east-1b"},
-		{"runningTasksCount < 9 and (attribute:stack != prod and agentConnected == false)", on,
-			"attribute:stack != prod", "stack is not set"},
+		{
+			"attribute:ecs.availability-zone==us-east-1a", on,
+			"attribute:ecs.availability-zone == us-east-1a", "ecs.availability-zone is us-east-1b",
+		},
+		{
+			"runningTasksCount < 9 and (attribute:stack != prod and agentConnected == false)", on,
+			"attribute:stack != prod", "stack is not set",
+		},
 		{"attribute:gpu == a", on, "attribute:gpu == a", "gpu is set without a value"},
 		{"not task:group == a", on, "not(task:group == a)", "task:group is a, b"},
 		{"task:group == 8", crowded, "task:group == 8", "task:group is 1, 2, 3, 4, 5 and 2 more"},
 		{"task:group == a", subject(), "task:group == a", "no task is running"},
-		{"runningTasksCount == 1 or agentConnected == false or runningTasksCount > 9", on,
+		{
+			"runningTasksCount == 1 or agentConnected == false or runningTasksCount > 9", on,
 			"runningTasksCount == 1 or agentConnected == false or runningTasksCount > 9",
-			"runningTasksCount is 3; agentConnected is true"},
+			"runningTasksCount is 3; agentConnected is true",
+		},
 		{"agentVersion > 2", on, "agentVersion > 2", "agentVersion is 1.14.5"},
 		{"agentVersion > 2", &Subject{}, "agentVersion > 2", "agentVersion is unknown"},
 		{"registeredAt > 2020-01-01", on, "registeredAt > 2020-01-01", "registeredAt is 2018-06-18T22:28:28Z"},
@@ -387,8 +401,11 @@ func TestMentions(t *testing.T) {
 		equalities []Equality
 	}{
 		{"attribute:b == 1", false, []string{"b"}, []Equality{{"b", []string{"1"}}}},
-		{"attribute:b in [2, 1] and (attribute:a == 3 and task:group == g) and attribute:b == 1", true,
-			[]string{"a", "b"}, []Equality{{"b", []string{"2", "1"}}, {"a", []string{"3"}}, {"b", []string{"1"}}}},
+		{
+			"attribute:b in [2, 1] and (attribute:a == 3 and task:group == g) and attribute:b == 1", true,
+			[]string{"a", "b"},
+			[]Equality{{"b", []string{"2", "1"}}, {"a", []string{"3"}}, {"b", []string{"1"}}},
+		},
 		{"attribute:b == 1 or attribute:a == 2", false, []string{"a", "b"}, nil},
 		{"not(attribute:b == 1)", false, []string{"b"}, nil},
 		{"attribute:b == 1 and (attribute:a == 2 or attribute:c == 3)", false, []string{"a", "b", "c"}, []Equality{{"b", []string{"1"}}}},
@@ -436,8 +453,10 @@ const benchmarkQuery = "attribute:ecs.instance-type =~ m7g.* and attribute:ecs.a
 	"and attribute:cores >= 4 and agentVersion >= 1.70.0 and registeredAt > 2018-01-01 and runningTasksCount < 40 " +
 	"and (attribute:stack != prod or agentConnected == true) and not(task:group == service:db)"
 
-var benchmarkSubject = []string{"ecs.instance-type=m7g.large", "ecs.availability-zone=us-east-1b", "cores=16",
-	"group:service:web", "group:service:api", "group:family:batch"}
+var benchmarkSubject = []string{
+	"ecs.instance-type=m7g.large", "ecs.availability-zone=us-east-1b", "cores=16",
+	"group:service:web", "group:service:api", "group:family:batch",
+}
 
 func BenchmarkMatch(b *testing.B) {
 	for _, bench := range []struct{ name, expr string }{

@@ -238,8 +238,10 @@ func (d dice) datePredicate() meaning {
 
 // order is one of the six comparisons, as text and as a judge of a difference.
 func (d dice) order() (string, func(int) bool) {
-	signs := map[string]string{"equals": "==", "not_equals": "!=", "greater_than": ">",
-		"greater_than_equal": ">=", "less_than": "<", "less_than_equal": "<="}
+	signs := map[string]string{
+		"equals": "==", "not_equals": "!=", "greater_than": ">",
+		"greater_than_equal": ">=", "less_than": "<", "less_than_equal": "<=",
+	}
 	word := d.one("equals", "not_equals", "greater_than", "greater_than_equal", "less_than", "less_than_equal")
 	text := " " + word + " "
 	if d.IntN(2) == 0 {
