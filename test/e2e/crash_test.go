@@ -1,0 +1,137 @@
+package e2e_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/neap-project/neap/libs/fleet"
+)
+
+// A load whose need of instances is known exactly: four tasks of web fill an instance.
+const (
+	smallWorld = `
+cluster web
+task web cpu 512 memory 1024
+service web task web desired 4
+`
+	grow   = "service web desired 24"
+	shrink = "service web desired 8"
+
+	neededSmall  = 2 // for 4 tasks and 2 units of headroom
+	neededGrown  = 7 // for 24 and 2
+	neededShrunk = 3 // for 8 and 2
+)
+
+// quiet lists what holds when nothing is left to do.
+func (s *system) quiet() []condition {
+	return []condition{allRun, settled, room(fleet.HeadroomUnit{CPUUnits: 512, MemoryMiB: 1024, Count: 2}), s.ended}
+}
+
+// grown waits until the grown load runs, on as many instances as it needs and no more.
+func (s *system) grown() {
+	s.t.Helper()
+	truth := s.until("every task runs on the grown cluster", s.quiet()...)
+	if got := truth.History.InstancesLaunched; got != neededGrown {
+		s.t.Errorf("%d instances were launched in all, %d are needed\n%s", got, neededGrown, s.report(truth))
+	}
+}
+
+// TestKilled kills each service, and all of them at once, right when a launch, the emptying
+// of an instance and its end are about to happen, and starts it again.
+func TestKilled(t *testing.T) {
+	t.Parallel()
+	victims := map[string][]string{
+		"watcher": {"watcher"}, "planner": {"planner"}, "actuator": {"actuator"}, "drainer": {"drainer"}, "all": services,
+	}
+	for _, name := range sorted(victims) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, smallWorld)
+			s.apply(policy(nil))
+			s.up(1)
+			s.until("a small cluster runs", append(s.quiet(), instances(neededSmall))...)
+
+			s.killed("launch", victims[name], func() { s.script(grow) })
+			s.grown()
+			s.killed("drain", victims[name], func() { s.script(shrink) })
+			s.killed("terminate", victims[name], func() {})
+			s.until("the cluster has shrunk, and every task runs", append(s.quiet(), instances(neededShrunk))...)
+			s.audit()
+		})
+	}
+}
+
+// killed does something, kills services when it has led to the intent to take a step, and
+// starts them again.
+func (s *system) killed(step string, names []string, do func()) {
+	s.t.Helper()
+	var victims []*process
+	for _, name := range names {
+		victims = append(victims, s.running[name+"-1"])
+	}
+	trap := s.trap(step, victims...)
+	do()
+	s.caught(trap)
+	for _, name := range names {
+		s.start(name, 1)
+	}
+}
+
+// TestKilledAtTheAnswer kills the actuator as soon as EC2 has launched something, again and
+// again: the answer is on its way, and mostly not yet stored. Its successor has to find out
+// what was launched, not launch it once more.
+func TestKilledAtTheAnswer(t *testing.T) {
+	t.Parallel()
+	s := start(t, smallWorld)
+	s.apply(policy(nil))
+	s.up(1)
+	s.until("a small cluster runs", append(s.quiet(), instances(neededSmall))...)
+	for _, load := range []struct{ tasks, instances int }{{12, 4}, {20, 6}, {28, 8}} { // two units of headroom on top
+		before := s.truth().History.InstancesLaunched
+		s.script(fmt.Sprintf("service web desired %d", load.tasks))
+		deadline := time.Now().Add(patience)
+		for s.truth().History.InstancesLaunched == before { // without a pause: it is a matter of milliseconds
+			if time.Now().After(deadline) {
+				t.Fatalf("nothing was launched for %d tasks\n%s", load.tasks, s.report(s.truth()))
+			}
+		}
+		s.running["actuator-1"].kill()
+		s.start("actuator", 1)
+		truth := s.until(fmt.Sprintf("%d tasks run", load.tasks), append(s.quiet(), instances(load.instances))...)
+		if got := truth.History.InstancesLaunched; got != load.instances {
+			t.Errorf("%d instances were launched in all, %d are needed\n%s", got, load.instances, s.report(truth))
+		}
+		t.Logf("EC2 answered %d requests from earlier ones so far", truth.History.TokenReplays)
+	}
+	s.audit()
+}
+
+// TestReplicas runs two replicas of each service; in the middle of it one of each dies, and
+// the other carries on.
+func TestReplicas(t *testing.T) {
+	t.Parallel()
+	s := start(t, smallWorld)
+	s.apply(policy(nil))
+	s.up(2)
+	s.until("a small cluster runs", append(s.quiet(), instances(neededSmall))...)
+
+	s.script(grow)
+	s.grown()
+
+	var victims []*process
+	for _, name := range services {
+		victims = append(victims, s.running[name+"-1"])
+	}
+	trap := s.trap("drain", victims...)
+	s.script(shrink)
+	s.caught(trap)
+	s.until("the cluster has shrunk, and every task runs", append(s.quiet(), instances(neededShrunk))...)
+
+	s.script("service web desired 12")
+	truth := s.until("the cluster has grown again", append(s.quiet(), instances(4))...)
+	if got := truth.History.InstancesLaunched; got != neededGrown+1 {
+		t.Errorf("%d instances were launched in all, %d are needed", got, neededGrown+1)
+	}
+	s.audit()
+}

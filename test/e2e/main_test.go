@@ -1,0 +1,56 @@
+package e2e_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+const module = "github.com/neap-project/neap"
+
+// services are the processes of an installation, in the order in which they are started.
+var services = []string{"watcher", "planner", "actuator", "drainer"}
+
+// bin is where the binaries are.
+var bin string
+
+// atOnce is how many tests run side by side: they wait far more than they compute.
+const atOnce = "6"
+
+// TestMain builds every binary once.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", atOnce); err != nil { // -parallel on the command line comes later, and wins
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "neap-e2e-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "make a folder for the binaries:", err)
+			return 1
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		bin = dir
+		if err := build(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+func build(dir string) error {
+	args := []string{"build", "-o", dir + string(filepath.Separator), module + "/cmd/neap"}
+	for _, name := range services {
+		args = append(args, module+"/services/"+name+"/cmd/"+name)
+	}
+	cmd := exec.Command("go", args...)
+	cmd.Dir = filepath.Join("..", "..")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the binaries: %w\n%s", err, out)
+	}
+	return nil
+}
