@@ -66,6 +66,13 @@ func (a *awsCmd) Run(ctx context.Context, c console) error {
 	}
 	fmt.Fprintf(c.out, "simulated AWS, region %s, at %s, %g times real time; stop with ctrl-C\n", a.Region, base, a.Speed)
 	fmt.Fprintf(c.out, "export AWS_ENDPOINT_URL=%s AWS_REGION=%s AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any\n", base, a.Region)
+	for _, name := range a.EventQueue {
+		queue, err := world.GetQueueURL(&sim.GetQueueURLInput{QueueName: name})
+		if err != nil {
+			return fmt.Errorf("queue %s: %w", name, err)
+		}
+		fmt.Fprintf(c.out, "export EVENT_QUEUE_URL=%s\n", queue.QueueURL)
+	}
 	return awssim.New(world, options).Serve(ctx, listener)
 }
 

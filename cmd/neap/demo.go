@@ -136,10 +136,7 @@ func (d *demoCmd) play(ctx context.Context, c console, tale story) (*demoResult,
 	g.Go(func() error { return server.Serve(ctx, listener) })
 	s, err := openStack(ctx, stackConfig{
 		dataDir: dir, redisURL: os.Getenv("REDIS_URL"), natsURL: os.Getenv("NATS_URL"),
-		aws: cloud.Config{
-			Region: region, Endpoint: "http://" + listener.Addr().String(), Unsigned: true,
-			Share: cloud.DefaultShare * d.Speed, // the limits are per second of the world's time
-		},
+		aws:          cloud.Config{Region: region, Endpoint: "http://" + listener.Addr().String(), Unsigned: true},
 		installation: "neap-demo", clusters: []fleet.ClusterName{clusterName}, eventQueue: queue,
 		beat: d.scaled(15 * time.Second), tick: d.scaled(time.Second), log: log, frame: frame,
 	})

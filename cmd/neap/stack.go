@@ -150,14 +150,10 @@ func (s *stack) build(ctx context.Context, cfg stackConfig, nats bus.Config, cac
 		connections[name] = b
 	}
 	work := executor.Config{Installation: cfg.installation, Clusters: cfg.clusters, Tick: cfg.tick, Concurrency: 16, StaleAfter: 30 * time.Second}
-	share := cfg.aws.Share
-	if share == 0 {
-		share = cloud.DefaultShare
-	}
 	s.run = []func(context.Context) error{
 		watcher.New(watcher.Config{
 			Bus: nats, Cache: cached, Clusters: cfg.clusters, Installation: cfg.installation,
-			Beat: cfg.beat, EventQueue: cfg.eventQueue, APIShare: share,
+			Beat: cfg.beat, EventQueue: cfg.eventQueue,
 		}, connections["watcher"], s.cache, s.account, s.proc.Part("watcher")).Run,
 		planner.New(planner.Config{Bus: nats, Cache: cached, Clusters: cfg.clusters, Beat: cfg.beat},
 			connections["planner"], s.cache, s.proc.Part("planner")).Run,

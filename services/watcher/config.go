@@ -11,6 +11,7 @@ import (
 
 	"github.com/neap-project/neap/libs/adapters/bus"
 	"github.com/neap-project/neap/libs/adapters/cache"
+	"github.com/neap-project/neap/libs/adapters/cloud"
 	"github.com/neap-project/neap/libs/adapters/service"
 	"github.com/neap-project/neap/libs/fleet"
 )
@@ -20,13 +21,13 @@ import (
 type Config struct {
 	Bus   bus.Config
 	Cache cache.Config
+	AWS   cloud.Config
 
 	Clusters     []fleet.ClusterName `envconfig:"NEAP_CLUSTERS" desc:"clusters to watch, comma separated; * or empty is every cluster that has a policy"`
 	Installation string              `envconfig:"NEAP_INSTALLATION" default:"neap" desc:"owner tag of the instances of this installation"`
 	Replica      string              `envconfig:"NEAP_REPLICA" desc:"name of this replica, unlike that of any other; default host and process ID"`
 	Beat         time.Duration       `envconfig:"BEAT" default:"15s" desc:"longest time between two sweeps of a cluster; events bring one forward"`
 	EventQueue   string              `envconfig:"EVENT_QUEUE_URL" desc:"URL of an SQS queue that EventBridge fills with events of ECS and EC2; empty works on the beat alone"`
-	APIShare     float64             `envconfig:"AWS_API_SHARE" default:"0.25" desc:"part of each published API rate limit that sweeps may use, above 0 and at most 1"`
 }
 
 // everyCluster stands for every cluster that has a policy.
@@ -51,9 +52,6 @@ func (c Config) Validate() error {
 	}
 	if c.Beat < leastBeat {
 		refuse("BEAT", c.Beat, "use a duration of some seconds, such as 15s")
-	}
-	if !(c.APIShare > 0 && c.APIShare <= 1) {
-		refuse("AWS_API_SHARE", c.APIShare, "use a number above 0 and at most 1, such as 0.25")
 	}
 	if u, err := url.Parse(c.EventQueue); c.EventQueue != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 		refuse("EVENT_QUEUE_URL", c.EventQueue, "use the queue's URL, such as https://sqs.us-east-1.amazonaws.com/123456789012/neap")

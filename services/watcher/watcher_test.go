@@ -125,7 +125,7 @@ func (b *bench) watcher(redis string, change ...func(*Config)) *Watcher {
 	b.must(err)
 	b.t.Cleanup(func() { _ = c.Close(context.Background()) })
 	conn := bustest.Connect(b.t, bus.Config{URL: b.url, Log: proc.Log})
-	cfg := Config{Installation: "neap", Replica: fmt.Sprintf("%s-%p", b.t.Name(), conn), Beat: 100 * time.Millisecond, APIShare: 1}
+	cfg := Config{Installation: "neap", Replica: fmt.Sprintf("%s-%p", b.t.Name(), conn), Beat: 100 * time.Millisecond}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -369,7 +369,7 @@ func TestAProtectedInstanceIsMarked(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	good := Config{Installation: "neap", Beat: time.Second, APIShare: 0.25}
+	good := Config{Installation: "neap", Beat: time.Second}
 	for name, c := range map[string]struct {
 		change func(*Config)
 		want   string // part of the error; empty: none
@@ -380,7 +380,6 @@ func TestConfig(t *testing.T) {
 		"wrong cluster":   {func(c *Config) { c.Clusters = []fleet.ClusterName{"a b"} }, "NEAP_CLUSTERS"},
 		"no installation": {func(c *Config) { c.Installation = "" }, "NEAP_INSTALLATION"},
 		"no beat":         {func(c *Config) { c.Beat = -time.Second }, "BEAT"},
-		"no share":        {func(c *Config) { c.APIShare = 0 }, "AWS_API_SHARE"},
 		"a queue's name":  {func(c *Config) { c.EventQueue = "neap-events" }, "EVENT_QUEUE_URL"},
 	} {
 		cfg := good

@@ -67,7 +67,6 @@ func start(t *testing.T, script string) *system {
 		"AWS_ENDPOINT_URL="+s.awsURL, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=any", "AWS_SECRET_ACCESS_KEY=any",
 		"EVENT_QUEUE_URL="+s.awsURL+"/"+account+"/"+queue,
 		"BEAT="+scaled(beat).String(), "EXECUTOR_TICK="+scaled(time.Second).String(),
-		"AWS_API_SHARE=1",         // the limits are per second of ours, not of the world's
 		"EXECUTOR_STALE_AFTER=3s", // of ours: what a killed executor had in hand is soon taken over
 		"LOG_FORMAT=text", "HEALTH_ADDR=",
 	)

@@ -29,15 +29,23 @@ import (
 // Config says how to reach AWS. The zero value takes everything from the environment, as
 // the AWS CLI does.
 type Config struct {
-	Region   string  // empty: AWS_REGION, or the profile's
-	Endpoint string  // empty: AWS_ENDPOINT_URL, or AWS itself
-	Share    float64 // of each published token bucket that may be used; 0 is [DefaultShare]
+	Region   string  `ignored:"true"` // empty: AWS_REGION, or the profile's
+	Endpoint string  `ignored:"true"` // empty: AWS_ENDPOINT_URL, or AWS itself
+	Share    float64 `envconfig:"AWS_API_SHARE" default:"0.25" desc:"part of each published API rate limit that this process may use, above 0 and at most 1"`
 
 	// Unsigned calls carry made-up credentials, for a simulated AWS, which asks for none.
-	Unsigned bool
+	Unsigned bool `ignored:"true"`
 
-	Tracers trace.TracerProvider // nil: the global one
-	Meters  metric.MeterProvider // nil: the global one
+	Tracers trace.TracerProvider `ignored:"true"` // nil: the global one
+	Meters  metric.MeterProvider `ignored:"true"` // nil: the global one
+}
+
+// Validate refuses settings that no account could be used with.
+func (c Config) Validate() error {
+	if !(c.Share > 0 && c.Share <= 1) {
+		return frame.Invalid("AWS_API_SHARE", c.Share, "use a number above 0 and at most 1, such as 0.25")
+	}
+	return nil
 }
 
 // DefaultShare is the part of each published token bucket that Neap uses at most: ECS's own
@@ -96,7 +104,7 @@ func Open(ctx context.Context, cfg Config) (*Account, error) {
 		return nil, err
 	}
 	a.region = sdk.Region
-	limits := newLimits(cfg.Share)
+	limits := newLimits(cfg.Share, a.clock.pace)
 	sdk.APIOptions = append(sdk.APIOptions, func(stack *middleware.Stack) error {
 		if err := stack.Initialize.Add(a.instruments.middleware(), middleware.Before); err != nil {
 			return err

@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/neap-project/neap/libs/fleet"
 )
 
@@ -207,7 +209,7 @@ func TestClock(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		limits := newLimits(DefaultShare)
+		limits := newLimits(DefaultShare, (&clock{}).pace)
 		l := limits.lane(clusterRead)
 		if l != limits.lane(clusterRead) {
 			t.Error("each caller has a bucket of its own")
@@ -236,9 +238,25 @@ func TestLimits(t *testing.T) {
 	})
 }
 
+// TestLimitsFollowThePaceOfTheServer: tokens refill in AWS's time, also where that is
+// simulated and runs faster than ours.
+func TestLimitsFollowThePaceOfTheServer(t *testing.T) {
+	c := &clock{}
+	limits := newLimits(1, c.pace)
+	l := limits.lane(clusterRead)
+	common, drains := l.common.Limit(), l.drains.Limit()
+	for words, want := range map[string]float64{"30": 30, "": 1, "0.5": 0.5} {
+		c.setSpeed(words)
+		l.follow(limits.pace())
+		if l.common.Limit() != common*rate.Limit(want) || l.drains.Limit() != drains*rate.Limit(want) {
+			t.Errorf("at speed %q: %v and %v, want %v times %v and %v", words, l.common.Limit(), l.drains.Limit(), want, common, drains)
+		}
+	}
+}
+
 func TestThrottlingHalvesTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimits(1).lane(clusterRead)
+		l := newLimits(1, (&clock{}).pace).lane(clusterRead)
 		full := l.common.Limit()
 		time.Sleep(time.Second)
 		for range 5 { // one burst is one reason

@@ -84,23 +84,29 @@ const (
 	recoverStep  = 0.05
 )
 
-// limits are the token buckets of an account, shared by all its faces.
+// limits are the token buckets of an account, shared by all its faces. They refill in the
+// server's time, as AWS's do.
 type limits struct {
 	share float64
+	pace  func() float64 // seconds of the server's time in one of ours
 	mu    sync.Mutex
 	lanes map[string]*lane
 }
 
-func newLimits(share float64) *limits { return &limits{share: share, lanes: map[string]*lane{}} }
+func newLimits(share float64, pace func() float64) *limits {
+	return &limits{share: share, pace: pace, lanes: map[string]*lane{}}
+}
 
 // lane is our share of one bucket.
 type lane struct {
 	common, drains *rate.Limiter
 
-	mu      sync.Mutex
-	factor  float64 // of our share: 1 unless throttled lately
-	full    rate.Limit
-	changed time.Time
+	mu         sync.Mutex
+	factor     float64    // of our share: 1 unless throttled lately
+	pace       float64    // of the server's time
+	full       rate.Limit // of the common lane, at the pace of our time
+	fullDrains rate.Limit
+	changed    time.Time
 }
 
 func (l *limits) lane(b bucket) *lane {
@@ -112,9 +118,9 @@ func (l *limits) lane(b bucket) *lane {
 	made := &lane{
 		common: rate.NewLimiter(rate.Limit(b.rate*l.share*(1-drainLane)), max(int(b.burst*l.share*(1-drainLane)), 1)),
 		drains: rate.NewLimiter(rate.Limit(b.rate*l.share*drainLane), max(int(b.burst*l.share*drainLane), 1)),
-		factor: 1,
+		factor: 1, pace: 1,
 	}
-	made.full = made.common.Limit()
+	made.full, made.fullDrains = made.common.Limit(), made.drains.Limit()
 	l.lanes[b.name] = made
 	return made
 }
@@ -155,7 +161,19 @@ func (l *lane) answered(now time.Time) {
 
 func (l *lane) set(factor float64, now time.Time) {
 	l.factor, l.changed = factor, now
-	l.common.SetLimit(rate.Limit(float64(l.full) * factor))
+	l.common.SetLimit(rate.Limit(float64(l.full) * factor * l.pace))
+}
+
+// follow takes up the pace of the server's time.
+func (l *lane) follow(pace float64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if pace == l.pace {
+		return
+	}
+	l.pace = pace
+	l.common.SetLimit(rate.Limit(float64(l.full) * l.factor * pace))
+	l.drains.SetLimit(rate.Limit(float64(l.fullDrains) * pace))
 }
 
 // middleware makes every attempt of a call wait for its token.
@@ -166,6 +184,7 @@ func (l *limits) middleware() middleware.FinalizeMiddleware {
 			return next.HandleFinalize(ctx, in)
 		}
 		lane := l.lane(b)
+		lane.follow(l.pace())
 		if err := lane.wait(ctx); err != nil {
 			if ctx.Err() != nil {
 				return middleware.FinalizeOutput{}, middleware.Metadata{}, ctx.Err()

@@ -104,6 +104,16 @@ func (c *clock) setSpeed(words string) {
 	c.speed = speed
 }
 
+// pace is how many seconds of the server's time pass in one of ours.
+func (c *clock) pace() float64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.speed > 0 {
+		return c.speed
+	}
+	return 1
+}
+
 // maxSpeed is the fastest that the simulated AWS runs.
 const maxSpeed = 10_000
 

@@ -14,8 +14,9 @@
 //
 // The world has a clock of its own. It runs Speed times as fast as the wall clock, and the
 // Date header of every answer, like every timestamp, is its time: clients that take "now"
-// from AWS, as Neap does, notice nothing. Rate limits refill in it and long polls wait in
-// it.
+// from AWS, as Neap does, notice nothing. A header Neap-Clock-Speed says how fast it runs, so
+// that they can carry it on until the next answer. Rate limits refill in it and long polls
+// wait in it.
 //
 // # The side door
 //

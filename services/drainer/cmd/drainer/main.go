@@ -21,7 +21,7 @@ func run(ctx context.Context, p *service.Process, cfg drainer.Config) error {
 	p.Defer(func(context.Context) error { b.Close(); return nil })
 	p.Health.Check("nats", b.Ready)
 
-	aws, err := cloud.Open(ctx, cloud.Config{})
+	aws, err := cloud.Open(ctx, cfg.AWS)
 	if err != nil {
 		return err
 	}
