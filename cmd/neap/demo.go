@@ -262,14 +262,19 @@ func (d *demoCmd) conclude(w io.Writer, out *demoResult) {
 		verdict = "Not everything that was expected held."
 	}
 	fmt.Fprintf(w, "\n%s %s of simulated time.\n", verdict, out.SimulatedTime)
+	chapter := ""
 	for _, r := range out.Expectations {
+		if r.Chapter != chapter {
+			chapter = r.Chapter
+			fmt.Fprintf(w, "\n%s\n", chapter)
+		}
 		mark := "✓"
 		if !r.Held {
 			mark = "✗"
 		}
 		fmt.Fprintf(w, "  %s %s\n", mark, r.Expect)
 	}
-	fmt.Fprintf(w, "At most %d tasks waited, %d wait now. Instances: %d at the peak, %d now. Cost: $%.2f/h at the peak, $%.2f/h now.\n",
+	fmt.Fprintf(w, "\nAt most %d tasks waited, %d wait now. Instances: %d at the peak, %d now. Cost: $%.2f/h at the peak, $%.2f/h now.\n",
 		out.TasksPendingMax, out.TasksPendingEnd, out.InstancesPeak, out.InstancesEnd, out.CostPerHourPeak, out.CostPerHourEnd)
 	if d.Scenario == "tour" {
 		fmt.Fprintln(w, "Next, on a cluster of yours and read-only: neap plan --cluster NAME")

@@ -168,7 +168,7 @@ func first(ids []fleet.InstanceID) fleet.InstanceID {
 // await looks until everything that the chapter expects holds at once, or its time is up.
 func (p *player) await(ctx context.Context, c *chapter) error {
 	deadline := p.server.Now().Add(c.within)
-	broken := make([]bool, len(c.never))
+	broken := make([]bool, len(c.always))
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
 	for {
@@ -183,8 +183,8 @@ func (p *player) await(ctx context.Context, c *chapter) error {
 		for _, e := range c.until {
 			all = all && e.holds(&p.observer)
 		}
-		for i, e := range c.never {
-			broken[i] = broken[i] || e.holds(&p.observer)
+		for i, e := range c.always {
+			broken[i] = broken[i] || !e.holds(&p.observer)
 		}
 		if over := p.observer.truth.Now.After(deadline); all || over {
 			p.judge(c, broken)
@@ -208,22 +208,25 @@ func (p *player) judge(c *chapter, broken []bool) {
 	for _, e := range c.until {
 		verdict(e.words, e.holds(&p.observer))
 	}
-	for i, e := range c.never {
-		verdict("it did not happen that "+e.words, !broken[i])
+	for i, e := range c.always {
+		verdict(e.words, !broken[i])
 	}
 }
+
+// throughout stands for all chapters.
+const throughout = "Throughout"
 
 // sum makes the result. The caller holds the lock.
 func (p *player) sum(start time.Time) *demoResult {
 	o := &p.observer
 	harm := o.truth.History.Violations
-	p.results = append(p.results, result{Chapter: "all", Expect: "no instance was terminated while a task ran on it", Held: len(harm) == 0})
+	p.results = append(p.results, result{Chapter: throughout, Expect: "no instance was terminated while a task ran on it", Held: len(harm) == 0})
 	doubled := false
 	for token := range o.truth.History.Launches {
 		l := o.truth.History.Launches[token]
 		doubled = doubled || l.Launched > l.Asked
 	}
-	p.results = append(p.results, result{Chapter: "all", Expect: "no launch was made twice", Held: !doubled})
+	p.results = append(p.results, result{Chapter: throughout, Expect: "no launch was made twice", Held: !doubled})
 	out := &demoResult{
 		OK: true, Scenario: p.tale.name, Seed: p.demo.Seed, Speed: p.demo.Speed,
 		SimulatedTime:   o.truth.Now.Sub(start).Round(time.Second).String(),
