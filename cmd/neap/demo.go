@@ -305,14 +305,15 @@ func openScreen(w io.Writer) (*screen, bool) {
 	return &screen{w: w, style: styles(lipgloss.NewRenderer(w))}, true
 }
 
-func (s *screen) draw(f *frame) {
-	height := 0
+// draw shows a scene, cut to what the terminal has room for.
+func (s *screen) draw(now *scene) {
+	width, height := frameWidth, 0
 	if file, ok := s.w.(*os.File); ok {
-		if _, h, err := term.GetSize(int(file.Fd())); err == nil {
-			height = h
+		if w, h, err := term.GetSize(int(file.Fd())); err == nil {
+			width, height = w, h
 		}
 	}
-	lines := f.terminal(s.style)
+	lines := now.draw(width).terminal(s.style)
 	if height > 0 && len(lines) > height-1 {
 		lines = lines[:height-1]
 	}

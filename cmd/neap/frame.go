@@ -40,6 +40,7 @@ type cell struct {
 // frame is a picture made of characters, drawn on a terminal or into an SVG.
 type frame struct {
 	width int
+	bar   int // width of an instance's bar
 	rows  [][]cell
 }
 

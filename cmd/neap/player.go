@@ -100,7 +100,7 @@ func (p *player) look() {
 		o.seeTruth(truth)
 		p.costPeak = max(p.costPeak, truth.CostPerHour)
 		if waiting := o.waitingNow(); p.demo.SVG != "" && len(o.scene.instances) > 0 && waiting >= p.busy {
-			p.busy, p.busiest = waiting, o.scene.draw()
+			p.busy, p.busiest = waiting, o.scene.draw(frameWidth)
 		}
 	})
 }
@@ -117,7 +117,7 @@ func (p *player) show(ctx context.Context) error {
 		}
 		p.mu.Lock()
 		if p.screen != nil {
-			p.screen.draw(p.observer.scene.draw())
+			p.screen.draw(&p.observer.scene)
 		} else {
 			p.print()
 		}

@@ -47,17 +47,19 @@ type sceneTasks struct {
 
 // What the picture measures, in characters.
 const (
-	barWidth    = 36
+	widestBar   = 36
+	slimmestBar = 10
 	mostBars    = 18 // more do not fit a screen; the rest is counted
 	logLines    = 9
 	frameWidth  = 118
 	barColumn   = 46
-	afterColumn = barColumn + barWidth + 3
+	noteWidth   = 23 // right of the bar: "12 tasks  protected"
 )
 
-// draw makes a frame of the scene.
-func (s *scene) draw() *frame {
-	f := &frame{width: frameWidth}
+// draw makes a frame of the scene, as wide as there is room for.
+func (s *scene) draw(width int) *frame {
+	f := &frame{width: min(width, frameWidth)}
+	f.bar = min(max(f.width-barColumn-noteWidth, slimmestBar), widestBar)
 	s.drawHead(f)
 	s.drawInstances(f)
 	s.drawWaiting(f)
@@ -134,7 +136,7 @@ func (s *scene) drawInstances(f *frame) {
 		f.put(faint, "%-3s %-10s", zoneLetter(inst.zone), inst.lifecycle)
 		f.tab(barColumn)
 		s.drawBar(f, inst, left)
-		f.tab(afterColumn)
+		f.tab(barColumn + f.bar + 3)
 		s.drawNote(f, inst)
 	}
 	if n := len(order) - mostBars; n > 0 {
@@ -147,12 +149,12 @@ func (s *scene) drawInstances(f *frame) {
 // then with the headroom it carries.
 func (s *scene) drawBar(f *frame, inst *sceneInstance, left []int) {
 	if inst.status == fleet.StatusLaunching || inst.status == fleet.StatusRegistering {
-		f.put(faint, "%s", strings.Repeat("·", barWidth))
+		f.put(faint, "%s", strings.Repeat("·", f.bar))
 		return
 	}
 	drawn := 0
 	fill := func(t tint, r string, amount fleet.Resources) {
-		cells := min(barWidth-drawn, share(amount, inst.total))
+		cells := min(f.bar-drawn, share(amount, inst.total, int64(f.bar)))
 		f.put(t, "%s", strings.Repeat(r, max(cells, 0)))
 		drawn += max(cells, 0)
 	}
@@ -164,16 +166,16 @@ func (s *scene) drawBar(f *frame, inst *sceneInstance, left []int) {
 		left[i] -= n
 		fill(spare, "▒", u.Needs().Times(int64(n)))
 	}
-	f.put(faint, "%s", strings.Repeat("░", barWidth-drawn))
+	f.put(faint, "%s", strings.Repeat("░", f.bar-drawn))
 }
 
 // share is how many cells of a bar an amount takes: by the resource it takes most of, and
 // at least one.
-func share(amount, total fleet.Resources) int {
+func share(amount, total fleet.Resources, bar int64) int {
 	most := int64(0)
 	for _, d := range [...][2]int64{{amount.CPUUnits, total.CPUUnits}, {amount.MemoryMiB, total.MemoryMiB}, {amount.GPUs, total.GPUs}} {
 		if d[1] > 0 {
-			most = max(most, (d[0]*barWidth+d[1]/2)/d[1])
+			most = max(most, (d[0]*bar+d[1]/2)/d[1])
 		}
 	}
 	if most == 0 && !amount.IsZero() {
