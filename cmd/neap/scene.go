@@ -76,7 +76,7 @@ func (s *scene) draw(width int) *frame {
 func (s *scene) drawHead(f *frame) {
 	f.line()
 	f.put(strong, " Neap ")
-	f.put(faint, " simulated cluster, %s, %g× real time   ", s.now.UTC().Format("15:04:05"), s.speed)
+	f.put(faint, " %s, %g× real time  ", s.now.UTC().Format("15:04:05"), s.speed)
 	running := 0
 	for i := range s.instances {
 		for _, t := range s.instances[i].tasks {
