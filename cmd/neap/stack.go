@@ -149,13 +149,14 @@ func (s *stack) build(ctx context.Context, cfg stackConfig, nats bus.Config, cac
 		}
 		connections[name] = b
 	}
-	work := executor.Config{Installation: cfg.installation, Clusters: cfg.clusters, Tick: cfg.tick, Concurrency: 16, StaleAfter: 30 * time.Second}
+	assigned := service.Assignment{Clusters: cfg.clusters}
+	work := executor.Config{Assignment: assigned, Installation: cfg.installation, Tick: cfg.tick, Concurrency: 16, StaleAfter: 30 * time.Second}
 	s.run = []func(context.Context) error{
 		watcher.New(watcher.Config{
-			Bus: nats, Cache: cached, Clusters: cfg.clusters, Installation: cfg.installation,
+			Bus: nats, Cache: cached, Assignment: assigned, Installation: cfg.installation,
 			Beat: cfg.beat, EventQueue: cfg.eventQueue,
 		}, connections["watcher"], s.cache, s.account, s.proc.Part("watcher")).Run,
-		planner.New(planner.Config{Bus: nats, Cache: cached, Clusters: cfg.clusters, Beat: cfg.beat},
+		planner.New(planner.Config{Bus: nats, Cache: cached, Assignment: assigned, Beat: cfg.beat},
 			connections["planner"], s.cache, s.proc.Part("planner")).Run,
 		actuator.New(actuator.Config{Bus: nats, Executor: work}, connections["actuator"], s.account, s.proc.Part("actuator")).Run,
 		drainer.New(drainer.Config{Bus: nats, Executor: work}, connections["drainer"], s.account, s.proc.Part("drainer")).Run,

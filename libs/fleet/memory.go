@@ -16,6 +16,8 @@ type Memory struct {
 	Pause      Pause       `json:"pause,omitzero"`
 	Open       []Open      `json:"open,omitempty"`      // in the order they were planned
 	Shortages  []Shortage  `json:"shortages,omitempty"` // sorted by offering
+	Setbacks   []Setback   `json:"setbacks,omitempty"`  // sorted by kind and what they are of
+	Policy     string      `json:"policy,omitempty"`    // digest, of the last plan
 	Idle       []Idle      `json:"idle,omitempty"`      // of the last plan, sorted by instance
 	Demand     []DemandAge `json:"demand,omitempty"`    // sorted by group and deployment
 	LaunchedAt time.Time   `json:"launchedAt,omitzero"` // last launch that was planned
@@ -49,6 +51,28 @@ type Shortage struct {
 	Offering OfferingKey `json:"offering"`
 	Until    time.Time   `json:"until"`
 	Strikes  int         `json:"strikes"` // in a row; each doubles the wait
+}
+
+// Setback is work that failed for a reason that trying again at once would not cure, and
+// until when it is not tried again. One that succeeds ends it, and so does another policy.
+type Setback struct {
+	Kind    ActionKind   `json:"kind"`
+	Of      string       `json:"of"` // as Action.Of
+	Class   FailureClass `json:"class"`
+	Message string       `json:"message,omitempty"`
+	At      time.Time    `json:"at"` // of the last failure that counted
+	Until   time.Time    `json:"until"`
+	Strikes int          `json:"strikes"` // in a row; each doubles the wait
+}
+
+// Setback is the setback of a kind of work that holds at an instant, nil if there is none.
+func (m *Memory) Setback(kind ActionKind, of string, now time.Time) *Setback {
+	for i := range m.Setbacks {
+		if s := &m.Setbacks[i]; s.Kind == kind && s.Of == of && now.Before(s.Until) {
+			return s
+		}
+	}
+	return nil
 }
 
 // DemandAge is how long a demand has been unmet, and what was tried for it.

@@ -10,6 +10,7 @@ type Outcome struct {
 	Plan       PlanID       `json:"plan"`
 	Action     ActionID     `json:"action"`
 	Kind       ActionKind   `json:"kind"`
+	Of         string       `json:"of,omitempty"` // as Action.Of
 	Phase      OutcomePhase `json:"phase"`
 	Step       string       `json:"step"` // the step of the state machine: "launch", "drain", "deregister", …
 	Attempt    int          `json:"attempt"`

@@ -157,6 +157,15 @@ func (a *Action) Target() (InstanceID, bool) {
 	return "", false
 }
 
+// Of is what the action works on: the name of a launch's launch spec, else the instance.
+func (a *Action) Of() string {
+	if a.Launch != nil {
+		return string(a.Launch.Spec.Name)
+	}
+	id, _ := a.Target()
+	return string(id)
+}
+
 // Closure ends an earlier action, with the evidence. From then on it counts for nothing.
 type Closure struct {
 	Action   ActionID `json:"action"`

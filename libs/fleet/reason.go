@@ -79,6 +79,7 @@ const (
 	ReasonDeadlock     ReasonCode = "deadlock"        // kept: minimum and maximum healthy percent leave ECS no move
 	ReasonAgentAway    ReasonCode = "agent-away"      // kept: its agent is not connected, so nothing on it is certain
 	ReasonFailing      ReasonCode = "launches-fail"   // kept: what cannot be replaced is no surplus
+	ReasonSetback      ReasonCode = "setback"         // not tried again yet: it failed, and would again
 	ReasonDeploying    ReasonCode = "deploying"       // kept: a service on it is being deployed
 )
 
@@ -127,6 +128,7 @@ var words = map[ReasonCode]string{
 	ReasonDeadlock:     "service {service} wants {desired} tasks with {min}–{max} % healthy, which leaves ECS no move",
 	ReasonAgentAway:    "its agent is not connected",
 	ReasonFailing:      "launches fail ({why}), so nothing is given away",
+	ReasonSetback:      "{what} fails ({why}), {times} in a row so far; the next try is at {until}",
 	ReasonDeploying:    "service {service} is being deployed",
 }
 

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -25,7 +26,7 @@ type history interface {
 type recollection struct {
 	mem        fleet.Memory
 	last       fleet.Plan // of the chain
-	planSeq    uint64
+	planSeq    uint64     // where the chain ends
 	outcomeSeq uint64
 
 	// noticed is the latest plan that changed nothing and so was not appended: since when
@@ -79,10 +80,14 @@ func (r *recollection) fold(plans iter.Seq2[bus.Stored[fleet.Plan], error], outc
 	o, errOutcome, moreOutcomes := nextOutcome()
 	for morePlans || moreOutcomes {
 		if morePlans && (!moreOutcomes || !p.At.After(o.At.Add(clockSkew))) {
-			if errPlan != nil {
+			switch {
+			case errors.Is(errPlan, bus.ErrForeign): // decided nothing
+			case errPlan != nil:
 				return fmt.Errorf("plan %d: %w", p.Seq, errPlan) // a chain with a gap is none
+			default:
+				r.mem = outcome.Remember(r.mem, &p.Value)
 			}
-			r.mem, r.planSeq = outcome.Remember(r.mem, &p.Value), p.Seq
+			r.planSeq = p.Seq
 			p, errPlan, morePlans = nextPlan()
 			continue
 		}

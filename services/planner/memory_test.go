@@ -164,6 +164,29 @@ func TestAPlanThatCannotBeReadStopsPlanning(t *testing.T) {
 	}
 }
 
+// TestForeignMessagesAreNoGap: what no release of Neap wrote is passed over, wherever it
+// stands in the chain.
+func TestForeignMessagesAreNoGap(t *testing.T) {
+	s := streams{
+		plans: []bus.Stored[fleet.Plan]{
+			{Value: fleet.Plan{ID: "p", Generation: 1}, Seq: 1, At: at},
+			{Seq: 2, At: at},
+			{Value: fleet.Plan{ID: "q", Generation: 1}, Seq: 3, At: at},
+			{Seq: 4, At: at},
+		},
+		broken: map[uint64]error{2: bus.ErrForeign, 4: bus.ErrForeign},
+	}
+	var r recollection
+	for range 2 {
+		if err := r.refresh(t.Context(), &s, web); err != nil {
+			t.Fatal(err)
+		}
+		if r.mem.Prev != "q" || r.planSeq != 4 {
+			t.Errorf("the last plan is %q and the chain ends at %d, want q and 4", r.mem.Prev, r.planSeq)
+		}
+	}
+}
+
 func TestWhatWasNoticedIsRemembered(t *testing.T) {
 	idle := []fleet.Idle{{Instance: "i-1", Since: at}}
 	var r recollection

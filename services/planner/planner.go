@@ -61,7 +61,7 @@ type Planner struct {
 
 // New builds a planner on a bus that is open. The cache may be off.
 func New(cfg Config, b *bus.Bus, c *cache.Cache, proc *service.Process) *Planner {
-	p := &Planner{cfg: cfg.withDefaults(), bus: b, cache: c, proc: proc, make: plan.Make, desks: map[fleet.ClusterName]*desk{}}
+	p := &Planner{cfg: cfg, bus: b, cache: c, proc: proc, make: plan.Make, desks: map[fleet.ClusterName]*desk{}}
 	p.meter = newMeter(proc, p.summaries)
 	return p
 }
@@ -70,36 +70,19 @@ func New(cfg Config, b *bus.Bus, c *cache.Cache, proc *service.Process) *Planner
 // may cure.
 func (p *Planner) Run(ctx context.Context) error {
 	defer p.meter.close()
-	stop, err := p.bus.Announce(ctx, p.proc.Name, service.Version(), p.cfg.Replica)
+	stop, err := p.bus.Announce(ctx, p.proc.Name, service.Version(), p.cfg.Assignment.Name())
 	if err != nil {
 		return err
 	}
 	defer stop()
 	p.proc.Health.Ready()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return p.outlive(ctx) })
+	g.Go(func() error { return p.bus.Outlive(ctx, p.cfg.Beat) })
 	g.Go(func() error { return p.followSnapshots(ctx) })
 	g.Go(func() error {
-		return p.bus.Share(ctx, bus.Duty{Name: "plan", Holder: p.cfg.Replica, Clusters: p.cfg.named(), Policy: p.notePolicy, Work: p.serve})
+		return p.bus.Share(ctx, bus.Duty{Name: "plan", Holder: p.cfg.Assignment.Name(), Clusters: p.cfg.Assignment.Named(), Policy: p.notePolicy, Work: p.serve})
 	})
 	return g.Wait()
-}
-
-// outlive returns an error when the generation that this process belongs to has ended: all
-// that it could still do is of no use to anybody.
-func (p *Planner) outlive(ctx context.Context) error {
-	tick := time.NewTicker(p.cfg.Beat)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		if err := p.bus.Ready(ctx); errors.Is(err, bus.ErrGeneration) {
-			return err
-		}
-	}
 }
 
 // serve plans for one cluster while its lease is held.
@@ -156,7 +139,7 @@ func (p *Planner) plan(ctx context.Context, d *desk, v view, policy fleet.Policy
 		return err // doubt counts as paused
 	}
 	if err := d.memory.refresh(ctx, p.bus, d.cluster); err != nil {
-		return fmt.Errorf("remember %s: %w", d.cluster, err)
+		return fmt.Errorf("remember %s: %w", d.cluster, p.remedy(err))
 	}
 	mem := d.memory.at(p.bus.Generation(), pause)
 	if v.snapshot.ReadStartedAt.Before(mem.PrevReadAt) {
@@ -181,6 +164,20 @@ func (p *Planner) plan(ctx context.Context, d *desk, v view, policy fleet.Policy
 	p.announce(ctx, d, &decided)
 	p.show(ctx, d, &decided)
 	return nil
+}
+
+// remedy adds to an error that no time will cure what a person can do. What a damaged plan
+// decided is not known, so nothing may be planned as if it were not there.
+func (p *Planner) remedy(err error) error {
+	const afresh = "nothing is planned for this cluster until \"neap bootstrap --generation %d\" begins a new generation, from what is there"
+	next := p.bus.Generation() + 1
+	switch {
+	case errors.Is(err, fleet.ErrVersion):
+		return fmt.Errorf("%w: a newer release wrote a plan: run that release; if none did, "+afresh, err, next)
+	case errors.Is(err, fleet.ErrInvalid):
+		return fmt.Errorf("%w: the chain of plans is damaged: "+afresh, err, next)
+	}
+	return err
 }
 
 // decide makes the plan and seals the trace in which it was made into it. On a snapshot

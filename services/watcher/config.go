@@ -1,37 +1,28 @@
 package watcher
 
 import (
-	"cmp"
 	"errors"
-	"fmt"
 	"net/url"
-	"os"
-	"slices"
 	"time"
 
 	"github.com/neap-project/neap/libs/adapters/bus"
 	"github.com/neap-project/neap/libs/adapters/cache"
 	"github.com/neap-project/neap/libs/adapters/cloud"
 	"github.com/neap-project/neap/libs/adapters/service"
-	"github.com/neap-project/neap/libs/fleet"
 )
 
 // Config holds what the watcher can be told. Region, endpoint and credentials of AWS are
 // found as the AWS CLI finds them: AWS_REGION, AWS_ENDPOINT_URL, AWS_PROFILE and so on.
 type Config struct {
-	Bus   bus.Config
-	Cache cache.Config
-	AWS   cloud.Config
+	Bus        bus.Config
+	Cache      cache.Config
+	AWS        cloud.Config
+	Assignment service.Assignment
 
-	Clusters     []fleet.ClusterName `envconfig:"NEAP_CLUSTERS" desc:"clusters to watch, comma separated; * or empty is every cluster that has a policy"`
-	Installation string              `envconfig:"NEAP_INSTALLATION" default:"neap" desc:"owner tag of the instances of this installation"`
-	Replica      string              `envconfig:"NEAP_REPLICA" desc:"name of this replica, unlike that of any other; default host and process ID"`
-	Beat         time.Duration       `envconfig:"BEAT" default:"15s" desc:"longest time between two sweeps of a cluster; events bring one forward"`
-	EventQueue   string              `envconfig:"EVENT_QUEUE_URL" desc:"URL of an SQS queue that EventBridge fills with events of ECS and EC2; empty works on the beat alone"`
+	Installation string        `envconfig:"NEAP_INSTALLATION" default:"neap" desc:"owner tag of the instances of this installation"`
+	Beat         time.Duration `envconfig:"BEAT" default:"15s" desc:"longest time between two sweeps of a cluster; events bring one forward"`
+	EventQueue   string        `envconfig:"EVENT_QUEUE_URL" desc:"URL of an SQS queue that EventBridge fills with events of ECS and EC2; empty works on the beat alone"`
 }
-
-// everyCluster stands for every cluster that has a policy.
-const everyCluster = "*"
 
 // leastBeat keeps a slip of the pen from turning into a busy loop.
 const leastBeat = 10 * time.Millisecond
@@ -41,11 +32,6 @@ func (c Config) Validate() error {
 	var errs []error
 	refuse := func(variable string, value any, remedy string) {
 		errs = append(errs, service.Invalid(variable, value, remedy))
-	}
-	for _, name := range c.named() {
-		if name.Validate() != nil {
-			refuse("NEAP_CLUSTERS", name, "use names of ECS clusters, comma separated, or * for all that have a policy")
-		}
 	}
 	if c.Installation == "" {
 		refuse("NEAP_INSTALLATION", c.Installation, "name the installation, such as neap: it is the owner tag of its instances")
@@ -57,21 +43,4 @@ func (c Config) Validate() error {
 		refuse("EVENT_QUEUE_URL", c.EventQueue, "use the queue's URL, such as https://sqs.us-east-1.amazonaws.com/123456789012/neap")
 	}
 	return errors.Join(errs...)
-}
-
-// named are the clusters the watcher was told; none means all that have a policy.
-func (c Config) named() []fleet.ClusterName {
-	if slices.Contains(c.Clusters, everyCluster) {
-		return nil
-	}
-	return c.Clusters
-}
-
-func (c Config) withDefaults() Config {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "watcher"
-	}
-	c.Replica = cmp.Or(c.Replica, fmt.Sprintf("%s-%d", host, os.Getpid()))
-	return c
 }

@@ -47,7 +47,7 @@ func New(cfg Config, b *bus.Bus, c *cache.Cache, account *cloud.Account, proc *s
 	shelf := &store{cache: c}
 	reader := account.Reader(shelf)
 	w := &Watcher{
-		cfg: cfg.withDefaults(), bus: b, store: shelf, account: account, reader: reader, proc: proc, meter: newMeter(proc),
+		cfg: cfg, bus: b, store: shelf, account: account, reader: reader, proc: proc, meter: newMeter(proc),
 		notices: &notices{posted: map[fleet.InstanceID]posted{}}, sites: map[fleet.ClusterName]*site{},
 	}
 	w.catalogue = &catalogue{reader: reader, store: shelf, region: account.Region(), now: account.Now, log: proc.Log, changed: w.ringAll, tried: make(chan struct{})}
@@ -57,7 +57,7 @@ func New(cfg Config, b *bus.Bus, c *cache.Cache, account *cloud.Account, proc *s
 // Run watches until ctx ends; then it returns nil. Any other end is an error that a restart
 // may cure.
 func (w *Watcher) Run(ctx context.Context) error {
-	stop, err := w.bus.Announce(ctx, w.proc.Name, service.Version(), w.cfg.Replica)
+	stop, err := w.bus.Announce(ctx, w.proc.Name, service.Version(), w.cfg.Assignment.Name())
 	if err != nil {
 		return err
 	}
@@ -68,29 +68,12 @@ func (w *Watcher) Run(ctx context.Context) error {
 	g.Go(func() error {
 		return w.proc.Every(ctx, "catalogue", catalogueBeat, nil, w.catalogue.refresh)
 	})
-	g.Go(func() error { return w.outlive(ctx) })
+	g.Go(func() error { return w.bus.Outlive(ctx, w.cfg.Beat) })
 	g.Go(func() error { return w.listen(ctx) })
 	g.Go(func() error {
-		return w.bus.Share(ctx, bus.Duty{Name: "watch", Holder: w.cfg.Replica, Clusters: w.cfg.named(), Policy: w.notePolicy, Work: w.serve})
+		return w.bus.Share(ctx, bus.Duty{Name: "watch", Holder: w.cfg.Assignment.Name(), Clusters: w.cfg.Assignment.Named(), Policy: w.notePolicy, Work: w.serve})
 	})
 	return g.Wait()
-}
-
-// outlive returns an error when the generation that this process belongs to has ended: its
-// snapshots are of no use to anybody any more.
-func (w *Watcher) outlive(ctx context.Context) error {
-	tick := time.NewTicker(w.cfg.Beat)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		if err := w.bus.Ready(ctx); errors.Is(err, bus.ErrGeneration) {
-			return err
-		}
-	}
 }
 
 // serve watches one cluster while its lease is held.
@@ -173,7 +156,7 @@ func (w *Watcher) listen(ctx context.Context) error {
 	if w.cfg.EventQueue == "" {
 		return nil
 	}
-	lease, err := w.bus.Lease(ctx, "events", w.cfg.Replica)
+	lease, err := w.bus.Lease(ctx, "events", w.cfg.Assignment.Name())
 	if err != nil {
 		return fmt.Errorf("listen to events: %w", err)
 	}

@@ -125,7 +125,7 @@ func (b *bench) watcher(redis string, change ...func(*Config)) *Watcher {
 	b.must(err)
 	b.t.Cleanup(func() { _ = c.Close(context.Background()) })
 	conn := bustest.Connect(b.t, bus.Config{URL: b.url, Log: proc.Log})
-	cfg := Config{Installation: "neap", Replica: fmt.Sprintf("%s-%p", b.t.Name(), conn), Beat: 100 * time.Millisecond}
+	cfg := Config{Installation: "neap", Assignment: service.Assignment{Replica: fmt.Sprintf("%s-%p", b.t.Name(), conn)}, Beat: 100 * time.Millisecond}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -270,7 +270,7 @@ func TestWorksWithoutRedis(t *testing.T) {
 
 func TestAClusterThatDoesNotExistHoldsNobodyUp(t *testing.T) {
 	b := newBench(t)
-	b.run(b.watcher("", func(c *Config) { c.Clusters = []fleet.ClusterName{"nope", web} }))
+	b.run(b.watcher("", func(c *Config) { c.Assignment.Clusters = []fleet.ClusterName{"nope", web} }))
 	b.await("the log tells of the missing cluster", func() bool { return b.log.count("cluster=nope err=") > 0 })
 	for n := range 3 {
 		b.want(10 + n)
@@ -375,9 +375,7 @@ func TestConfig(t *testing.T) {
 		want   string // part of the error; empty: none
 	}{
 		"good":            {func(*Config) {}, ""},
-		"star":            {func(c *Config) { c.Clusters = []fleet.ClusterName{"*"} }, ""},
 		"a queue":         {func(c *Config) { c.EventQueue = "https://sqs.us-east-1.amazonaws.com/1/q" }, ""},
-		"wrong cluster":   {func(c *Config) { c.Clusters = []fleet.ClusterName{"a b"} }, "NEAP_CLUSTERS"},
 		"no installation": {func(c *Config) { c.Installation = "" }, "NEAP_INSTALLATION"},
 		"no beat":         {func(c *Config) { c.Beat = -time.Second }, "BEAT"},
 		"a queue's name":  {func(c *Config) { c.EventQueue = "neap-events" }, "EVENT_QUEUE_URL"},

@@ -46,9 +46,10 @@ func TestGarbage(t *testing.T) {
 	s.allUp()
 }
 
-// TestBrokenChain damages a cluster's chain of plans. What may have been decided is then
-// unknown, so nothing more is begun for that cluster, and the planner says why; no process
-// ends. A new generation starts afresh from what is there.
+// TestBrokenChain writes on a cluster's chain of plans. What no release of Neap wrote is
+// passed over. A message that says it is of Neap and cannot be read is another matter: what
+// it decided is unknown, so nothing more is begun for that cluster, and the planner says why
+// and what to do; no process ends. A new generation starts afresh from what is there.
 func TestBrokenChain(t *testing.T) {
 	t.Parallel()
 	s := start(t, smallWorld)
@@ -57,10 +58,15 @@ func TestBrokenChain(t *testing.T) {
 	s.until("a small cluster runs", append(s.quiet(), instances(neededSmall))...)
 	s.audit()
 
-	before := s.truth()
-	s.pour("plan", string(cluster))
+	s.publish("plan", stray, string(cluster))
 	s.script(grow)
-	s.says(s.running["planner-1"], "last plan of "+string(cluster))
+	s.grown()
+	s.audit()
+
+	before := s.truth()
+	s.publish("plan", damaged, string(cluster))
+	s.script(shrink)
+	s.says(s.running["planner-1"], "neap bootstrap --generation 2")
 	s.throughout(2*time.Minute, "nothing is begun on a chain that is broken", untouched(before))
 	s.allUp()
 
@@ -72,7 +78,7 @@ func TestBrokenChain(t *testing.T) {
 	s.bus = bustest.Connect(t, bus.Config{URL: s.nats})
 	s.throughout(2*time.Minute, "a new generation begins paused", untouched(before))
 	s.must("resume", "--all", "--why", "the world was looked at")
-	s.grown()
+	s.until("the cluster has shrunk, and every task runs", append(s.quiet(), instances(neededShrunk))...)
 	s.audit()
 }
 
@@ -90,24 +96,34 @@ func (s *system) allUp() {
 // message of Neap, and with them.
 func (s *system) pour(kind string, keys ...string) {
 	s.t.Helper()
+	s.publish(kind, stray, keys...)
+	s.publish(kind, damaged, keys...)
+}
+
+// stray is a message that no release of Neap wrote; damaged is one that says it is of Neap.
+func stray(string, *nats.Msg) {}
+
+func damaged(key string, msg *nats.Msg) {
+	msg.Header.Set("Neap-Version", "1")
+	msg.Header.Set("Neap-Generation", "1")
+	msg.Header.Set("Neap-Cluster", key)
+	msg.Header.Set("Neap-Sha256", fleet.Digest(msg.Data))
+}
+
+func (s *system) publish(kind string, dress func(key string, msg *nats.Msg), keys ...string) {
+	s.t.Helper()
 	conn, err := nats.Connect(s.nats)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer conn.Close()
-	bodies := []string{"", "not JSON", "{}", `{"kind":"` + kind + `","version":1,"body":{}}`, strings.Repeat("[", 10_000)}
 	for _, key := range keys {
-		for _, body := range bodies {
-			naked, dressed := nats.NewMsg("neap.v1.1."+kind+"."+key), nats.NewMsg("neap.v1.1."+kind+"."+key)
-			naked.Data, dressed.Data = []byte(body), []byte(body)
-			dressed.Header.Set("Neap-Version", "1")
-			dressed.Header.Set("Neap-Generation", "1")
-			dressed.Header.Set("Neap-Cluster", key)
-			dressed.Header.Set("Neap-Sha256", fleet.Digest(dressed.Data))
-			for _, msg := range []*nats.Msg{naked, dressed} {
-				if err := conn.PublishMsg(msg); err != nil {
-					s.t.Fatal(err)
-				}
+		for _, body := range []string{"", "not JSON", "{}", `{"kind":"` + kind + `","version":1,"body":{}}`, strings.Repeat("[", 10_000)} {
+			msg := nats.NewMsg("neap.v1.1." + kind + "." + key)
+			msg.Data = []byte(body)
+			dress(key, msg)
+			if err := conn.PublishMsg(msg); err != nil {
+				s.t.Fatal(err)
 			}
 		}
 	}

@@ -39,7 +39,7 @@ type Bus struct {
 
 	pace      float64 // of redeliveries; 1 but in tests
 	mu        sync.Mutex
-	seen      map[fleet.ClusterName]uint64 // sequence of the newest plan this process knows
+	seen      map[fleet.ClusterName]tail   // where each chain ends, as far as this process knows
 	published map[fleet.ClusterName]uint64 // sequence of the newest snapshot this process knows
 }
 
@@ -52,7 +52,7 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Bus{cfg: cfg, conn: conn, js: js, pace: 1, seen: map[fleet.ClusterName]uint64{}, published: map[fleet.ClusterName]uint64{}}
+	b := &Bus{cfg: cfg, conn: conn, js: js, pace: 1, seen: map[fleet.ClusterName]tail{}, published: map[fleet.ClusterName]uint64{}}
 	if err := b.bind(ctx); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("open the bus at %s: %w", cfg, err)
@@ -181,3 +181,21 @@ func (b *Bus) Ledger() *Ledger { return &b.ledger }
 
 // Control is the red button, the policies and the current generation.
 func (b *Bus) Control() *Control { return &b.control }
+
+// Outlive looks every so often whether the generation that this process belongs to has
+// ended, and returns [ErrGeneration] once it has: what the process could still do is of no
+// use to anybody. It returns nil when ctx ends.
+func (b *Bus) Outlive(ctx context.Context, every time.Duration) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := b.Ready(ctx); errors.Is(err, ErrGeneration) {
+			return err
+		}
+	}
+}

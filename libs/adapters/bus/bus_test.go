@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -29,6 +30,10 @@ func TestOpenSaysWhatIsMissing(t *testing.T) {
 	if err := nobody.Close(); err != nil {
 		t.Fatal(err)
 	}
+	missing, text := filepath.Join(t.TempDir(), "missing.pem"), filepath.Join(t.TempDir(), "text.pem")
+	if err := os.WriteFile(text, []byte("not PEM"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		cfg  bus.Config
 		want error // nil is a setting that is wrong
@@ -44,6 +49,12 @@ func TestOpenSaysWhatIsMissing(t *testing.T) {
 		"wild inbox":       {bus.Config{InboxPrefix: "a.>"}, nil, []string{"NATS_INBOX_PREFIX"}},
 		"no size":          {bus.Config{InlineBytes: -2}, nil, []string{"SNAPSHOT_INLINE_BYTES"}},
 		"no time":          {bus.Config{ConnectTimeout: -time.Second}, nil, []string{"NATS_CONNECT_TIMEOUT"}},
+		"no credentials":   {bus.Config{CredsFile: missing}, nil, []string{"NATS_CREDS_FILE", missing, "no such file"}},
+		"no authority":     {bus.Config{CAFile: missing}, nil, []string{"NATS_CA_FILE", missing}},
+		"a folder":         {bus.Config{CAFile: t.TempDir()}, nil, []string{"NATS_CA_FILE", "is a directory"}},
+		"not PEM":          {bus.Config{CAFile: text}, nil, []string{"NATS_CA_FILE", text, "PEM"}},
+		"no pair":          {bus.Config{CertFile: missing, KeyFile: missing}, nil, []string{"NATS_CERT_FILE", "NATS_KEY_FILE", missing}},
+		"not a pair":       {bus.Config{CertFile: text, KeyFile: text}, nil, []string{"NATS_CERT_FILE", text, "PEM"}},
 	} {
 		b, err := bus.Open(t.Context(), c.cfg)
 		if err == nil {

@@ -1,9 +1,14 @@
 package bus
 
 import (
+	"crypto/tls"
+	"encoding/pem"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -97,6 +102,41 @@ func (c Config) Validate() error {
 		return service.Invalid("SNAPSHOT_INLINE_BYTES", c.InlineBytes, "use a size in bytes, or -1 for none inline")
 	case c.ConnectTimeout < 0:
 		return service.Invalid("NATS_CONNECT_TIMEOUT", c.ConnectTimeout, "use a duration above zero, such as 30s")
+	}
+	return c.readable()
+}
+
+// readable checks each file that is named, now: the client library would find out while it
+// connects, and what it says then is taken for a server that is away.
+func (c Config) readable() error {
+	var errs []error
+	for _, file := range []struct {
+		variable, path string
+		pem            bool
+	}{
+		{"NATS_CREDS_FILE", c.CredsFile, false},
+		{"NATS_CA_FILE", c.CAFile, true},
+		{"NATS_CERT_FILE", c.CertFile, true},
+		{"NATS_KEY_FILE", c.KeyFile, true},
+	} {
+		if file.path == "" {
+			continue
+		}
+		content, err := os.ReadFile(file.path)
+		if cause, ok := errors.AsType[*os.PathError](err); ok {
+			err = cause.Err // the path is named anyway
+		}
+		if err != nil {
+			errs = append(errs, service.Invalid(file.variable, file.path, fmt.Sprintf("name a file that this process can read, or unset it: %v", err)))
+		} else if block, _ := pem.Decode(content); file.pem && block == nil {
+			errs = append(errs, service.Invalid(file.variable, file.path, "name a file in PEM format, which begins with -----BEGIN"))
+		}
+	}
+	if len(errs) > 0 || c.CertFile == "" {
+		return errors.Join(errs...)
+	}
+	if _, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile); err != nil {
+		return service.Invalid("NATS_CERT_FILE", c.CertFile, fmt.Sprintf("name a certificate that belongs to the key in NATS_KEY_FILE: %v", err))
 	}
 	return nil
 }

@@ -232,7 +232,8 @@ func (e *executor) reject(ctx context.Context, msg jetstream.Msg, m raw, reason 
 }
 
 // quarantine copies a message to the quarantine stream with its headers. Those that the
-// server would act upon are kept under another name.
+// server would act upon are kept under another name. Of one that is too large for that the
+// copy says only where it is.
 func (b *Bus) quarantine(ctx context.Context, m raw, consumer string, reason error) error {
 	_, rest, _ := strings.Cut(m.subject, fmt.Sprintf("neap.v1.%d.", b.generation))
 	copied := nats.NewMsg(subjectPrefix(b.generation, kindQuarantine) + rest)
@@ -244,16 +245,28 @@ func (b *Bus) quarantine(ctx context.Context, m raw, consumer string, reason err
 		copied.Header[name] = values
 	}
 	strip(copied.Header)
-	copied.Header.Set(headerReason, clip(reason.Error()))
-	copied.Header.Set(headerSequence, strconv.FormatUint(m.seq, 10))
-	copied.Header.Set(headerStream, b.plans.CachedInfo().Config.Name)
-	copied.Header.Set(headerConsumer, consumer)
-	copied.Header.Set(jetstream.MsgIDHeader, fmt.Sprintf("%s.%d.%s", m.subject, m.seq, consumer))
-	if _, err := b.publish(ctx, copied); err != nil {
+	b.label(copied.Header, m, consumer, reason)
+	_, err := b.publish(ctx, copied)
+	if errors.Is(err, fleet.ErrInvalid) { // too large with our headers; the log has the original
+		copied.Data, copied.Header = nil, nats.Header{}
+		b.label(copied.Header, m, consumer, reason)
+		copied.Header.Set(headerCut, fmt.Sprintf("%d bytes", len(m.data)))
+		_, err = b.publish(ctx, copied)
+	}
+	if err != nil {
 		return fmt.Errorf("quarantine message %d on %s: %w", m.seq, m.subject, err)
 	}
 	b.cfg.Log.ErrorContext(ctx, "message put into quarantine", "subject", m.subject, "sequence", m.seq, "consumer", consumer, "reason", reason)
 	return nil
+}
+
+// label says on a copy for the quarantine where it comes from, and why it is there.
+func (b *Bus) label(h nats.Header, m raw, consumer string, reason error) {
+	h.Set(headerReason, clip(reason.Error()))
+	h.Set(headerSequence, strconv.FormatUint(m.seq, 10))
+	h.Set(headerStream, b.plans.CachedInfo().Config.Name)
+	h.Set(headerConsumer, consumer)
+	h.Set(jetstream.MsgIDHeader, fmt.Sprintf("%s.%d.%s", m.subject, m.seq, consumer))
 }
 
 // clip makes a reason fit a header: one line, not too long.

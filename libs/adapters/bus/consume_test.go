@@ -335,3 +335,34 @@ func TestOutcomes(t *testing.T) {
 		t.Errorf("an outcome of no known phase: %v", err)
 	}
 }
+
+// A stranger's message may be so large that a copy with our own headers is too large for the
+// server. Were it tried for ever, enough of them would leave no room for any plan in hand.
+func TestPoisonTooLargeToCopy(t *testing.T) {
+	t.Parallel()
+	b := bustest.Open(t)
+	b.SetPace(0.001)
+	most := int(b.Conn().MaxPayload())
+	body := nats.NewMsg("neap.v1.1.plan.web")
+	body.Data = make([]byte, most)
+	header := nats.NewMsg("neap.v1.1.plan.web")
+	header.Header.Set("X-Large", incompressible(64<<10-200)) // the server's limit
+	for _, msg := range []*nats.Msg{body, header} {
+		if _, err := b.JetStream().PublishMsg(t.Context(), msg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	background(t, func(ctx context.Context) error {
+		return b.ConsumePlans(ctx, bus.Actuator, func(context.Context, bus.Delivery) error { return nil })
+	})
+	eventually(t, "everything answered", settled(t, b))
+	copies := quarantined(t, b)
+	if len(copies) != 2 {
+		t.Fatalf("%d messages in quarantine, want 2", len(copies))
+	}
+	for _, m := range copies {
+		if m.Header.Get("Neap-Quarantine-Sequence") == "" || m.Header.Get("Neap-Quarantine-Cut") == "" || m.Header.Get("Neap-Quarantine-Reason") == "" {
+			t.Errorf("the copy does not say where the original is: %v", m.Header)
+		}
+	}
+}

@@ -20,6 +20,9 @@ var (
 	// ErrBackwards means: a stream holds less than this process has already seen, so state was
 	// lost. Freeze; a new generation is due.
 	ErrBackwards = errors.New("the stream went backwards")
+	// ErrForeign means: no release of Neap wrote the message, it carries none of our headers.
+	// It says nothing, and is passed over. It is [fleet.ErrInvalid] as well.
+	ErrForeign = errors.New("not a message of Neap")
 	// ErrUnavailable means: JetStream does not answer: no leader, no quorum, or the stream is
 	// gone. What was sent was not stored.
 	ErrUnavailable = errors.New("JetStream does not answer")
@@ -31,6 +34,8 @@ const (
 	codeInsufficientStorage   = 10047 // the same, on creation
 	codeStoreFailed           = 10077 // a limit of a stream that discards the new is reached
 	codeStreamSealed          = 10109 // the stream belongs to an ended generation
+	codeHeaderTooLarge        = 10097 // more than 64 KiB of headers
+	codeMessageTooLarge       = 10054 // for the stream
 	codeNotClustered          = 10074 // replicas asked of a single server
 	codeNoPeers               = 10005 // more replicas asked than there are servers
 )
@@ -66,6 +71,8 @@ var codes = map[jetstream.ErrorCode]error{
 	codeInsufficientStorage:                            fleet.ErrQuota,
 	codeStoreFailed:                                    fleet.ErrQuota,
 	codeStreamSealed:                                   ErrGeneration,
+	codeHeaderTooLarge:                                 fleet.ErrInvalid,
+	codeMessageTooLarge:                                fleet.ErrInvalid,
 }
 
 // translate adds the sentinel that fits to an error of NATS; others stay as they are.

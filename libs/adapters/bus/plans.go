@@ -40,7 +40,7 @@ func (b *Bus) AppendPlan(ctx context.Context, p *fleet.Plan, after uint64) (uint
 	if err != nil {
 		return 0, fmt.Errorf("append plan %s of %s after %d: %w", p.ID.Short(), p.Cluster, after, err)
 	}
-	b.saw(p.Cluster, seq)
+	b.saw(p.Cluster, tail{plan: seq, end: seq})
 	return seq, nil
 }
 
@@ -58,15 +58,15 @@ func (b *Bus) appendPlan(ctx context.Context, p *fleet.Plan, msg *nats.Msg, afte
 		// Lost or unknown: the chain itself knows. It is asked even when the caller has
 		// given up, for a committed plan must not be taken for a lost one.
 		look, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
-		newest, seq, ok, readErr := b.LastPlan(look, p.Cluster)
+		newest, t, readErr := b.lastPlan(look, p.Cluster)
 		cancel()
 		switch {
 		case readErr != nil:
 			return 0, fmt.Errorf("%w: %w; then %w", fleet.ErrUnknown, err, readErr)
-		case ok && newest.ID == p.ID:
-			return seq, nil
-		case errors.Is(err, fleet.ErrConflict) || seq != after:
-			return 0, fmt.Errorf("%w: the chain has moved to %s at %d", fleet.ErrConflict, newest.ID.Short(), seq)
+		case t.plan > 0 && newest.ID == p.ID:
+			return t.plan, nil
+		case errors.Is(err, fleet.ErrConflict) || t.end != after:
+			return 0, fmt.Errorf("%w: the chain has moved to %d; its last plan is %q", fleet.ErrConflict, t.end, newest.ID.Short())
 		case ctx.Err() != nil:
 			return 0, err
 		}
@@ -74,31 +74,91 @@ func (b *Bus) appendPlan(ctx context.Context, p *fleet.Plan, msg *nats.Msg, afte
 	return 0, err
 }
 
-// LastPlan reads the newest plan of a cluster and its sequence, from the leader. Without
-// any plan ok is false and the sequence 0. [ErrBackwards]: the stream holds less than this
-// process has seen before.
+// LastPlan reads the newest plan of a cluster from the leader, and the sequence at which
+// its chain ends: the one to append after. That is the plan's own, unless a stranger has
+// written behind it: what no release of Neap wrote is passed over. Without any plan ok is
+// false, and the sequence 0 if there is nothing at all. A message of ours that cannot be
+// read is an error: what it decided is not known. [ErrBackwards]: the stream holds less
+// than this process has seen before.
 func (b *Bus) LastPlan(ctx context.Context, cluster fleet.ClusterName) (p fleet.Plan, seq uint64, ok bool, err error) {
+	p, t, err := b.lastPlan(ctx, cluster)
+	return p, t.end, t.plan > 0, wrap(err, "last plan of %s", cluster)
+}
+
+// tail is where a chain ends: the sequence of its last plan, and of the last message on its
+// subject. They differ when a stranger has written behind the plan.
+type tail struct{ plan, end uint64 }
+
+// lastPlan reads the newest plan of a cluster and where its chain ends.
+func (b *Bus) lastPlan(ctx context.Context, cluster fleet.ClusterName) (fleet.Plan, tail, error) {
 	m, ok, err := last(ctx, b.plans, subjectOf(b.generation, kindPlan, cluster))
 	if err == nil {
 		err = b.notBackwards(ctx, cluster, m.seq)
 	}
 	if err != nil || !ok {
-		return fleet.Plan{}, 0, false, wrap(err, "last plan of %s", cluster)
+		return fleet.Plan{}, tail{}, err
 	}
-	p, err = unpack[fleet.Plan](ctx, b, m)
+	t := tail{plan: m.seq, end: m.seq}
+	if foreign(m) {
+		if m, t, err = b.passOver(ctx, cluster, m.seq); err != nil || t.plan == 0 {
+			return fleet.Plan{}, t, err
+		}
+	}
+	p, err := unpack[fleet.Plan](ctx, b, m)
+	if err == nil {
+		b.saw(cluster, t)
+	}
+	return p, t, err
+}
+
+// passOver finds the last plan before the foreign messages at the end of a chain. It looks
+// at headers only, from where this process knew the chain to end, and keeps how far it got:
+// however many there are, each is looked at once.
+func (b *Bus) passOver(ctx context.Context, cluster fleet.ClusterName, end uint64) (raw, tail, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	subject := subjectOf(b.generation, kindPlan, cluster)
+	t, strangers := b.known(cluster), 0
+	if t.end < end {
+		err := b.read(ctx, b.plans, jetstream.OrderedConsumerConfig{
+			FilterSubjects: []string{subject}, InactiveThreshold: idleReader, HeadersOnly: true,
+			DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: t.end + 1,
+		}, func(m raw, _ uint64) error {
+			t.end = m.seq
+			if foreign(m) {
+				strangers++
+			} else {
+				t.plan = m.seq
+			}
+			if m.seq >= end {
+				return errStop
+			}
+			return nil
+		})
+		b.saw(cluster, t)
+		if !errors.Is(err, errStop) {
+			return raw{}, tail{end: end}, fmt.Errorf("pass over what no release of Neap wrote on %s: %w", subject, silent(err))
+		}
+		b.cfg.Log.WarnContext(ctx, "passed over messages that no release of Neap wrote; somebody else may publish on our subjects",
+			"subject", subject, "messages", strangers, "until", t.end, "last_plan", t.plan)
+	}
+	if t.plan == 0 {
+		return raw{}, t, nil
+	}
+	m, err := b.plans.GetMsg(ctx, t.plan)
+	if errors.Is(err, jetstream.ErrMsgNotFound) { // expired, as a chain of its own would have
+		return raw{}, tail{end: t.end}, nil
+	}
 	if err != nil {
-		return fleet.Plan{}, m.seq, true, wrap(err, "last plan of %s", cluster)
+		return raw{}, t, fmt.Errorf("read plan %d: %w", t.plan, silent(err))
 	}
-	b.saw(cluster, m.seq)
-	return p, m.seq, true, nil
+	return rawOf(m), t, nil
 }
 
 // notBackwards checks a cluster's newest sequence against what this process knows. Plans
 // may have expired since, but the stream's own sequence never falls.
 func (b *Bus) notBackwards(ctx context.Context, cluster fleet.ClusterName, seq uint64) error {
-	b.mu.Lock()
-	seen := b.seen[cluster]
-	b.mu.Unlock()
+	seen := b.known(cluster).end
 	if seq >= seen {
 		return nil
 	}
@@ -115,15 +175,24 @@ func (b *Bus) notBackwards(ctx context.Context, cluster fleet.ClusterName, seq u
 		ErrBackwards, seen, cluster, seq, b.generation+1)
 }
 
-func (b *Bus) saw(cluster fleet.ClusterName, seq uint64) {
+// known is the end of a chain as far as this process has seen it.
+func (b *Bus) known(cluster fleet.ClusterName) tail {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.seen[cluster] = max(b.seen[cluster], seq)
+	return b.seen[cluster]
+}
+
+func (b *Bus) saw(cluster fleet.ClusterName, t tail) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if t.end > b.seen[cluster].end {
+		b.seen[cluster] = t
+	}
 }
 
 // Plans yields the plans of a cluster in order, from a sequence to the newest at the time
 // of the call. A plan that this build cannot read comes with its sequence and an error; an
-// error with sequence 0 ends the iteration.
+// error with sequence 0 ends the iteration. [ErrForeign] is no plan and no gap in the chain.
 func (b *Bus) Plans(ctx context.Context, cluster fleet.ClusterName, from uint64) iter.Seq2[Stored[fleet.Plan], error] {
 	return history[fleet.Plan](ctx, b, b.plans, subjectOf(b.generation, kindPlan, cluster), from)
 }

@@ -293,7 +293,7 @@ func TestUnreadablePlans(t *testing.T) {
 		change func(*nats.Msg)
 		want   error
 	}{
-		"no headers":            {func(m *nats.Msg) { m.Header = nats.Header{} }, fleet.ErrInvalid},
+		"empty version":         {func(m *nats.Msg) { m.Header.Set("Neap-Version", "") }, fleet.ErrInvalid},
 		"checksum":              {func(m *nats.Msg) { m.Data[len(m.Data)-2] ^= 1 }, fleet.ErrInvalid},
 		"newer version":         {func(m *nats.Msg) { m.Header.Set("Neap-Version", "9") }, fleet.ErrVersion},
 		"another generation":    {func(m *nats.Msg) { m.Header.Set("Neap-Generation", "2") }, fleet.ErrInvalid},
@@ -331,5 +331,91 @@ func TestUnreadablePlans(t *testing.T) {
 				t.Errorf("last plan: %t, %v, want %v", ok, err, c.want)
 			}
 		})
+	}
+}
+
+// stray publishes what no release of Neap wrote on a cluster's PLAN subject.
+func stray(t *testing.T, b *bus.Bus, cluster string) uint64 {
+	t.Helper()
+	msg := nats.NewMsg("neap.v1.1.plan." + cluster)
+	msg.Data = []byte("hello?")
+	msg.Header.Set("X-Sender", "somebody")
+	ack, err := b.JetStream().PublishMsg(t.Context(), msg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ack.Sequence
+}
+
+// Whoever can publish on our subjects must not be able to stop a cluster by accident: what
+// no release of Neap wrote is passed over, and the chain goes on behind it.
+func TestForeignMessagesArePassedOver(t *testing.T) {
+	b := bustest.Open(t)
+	end := func(b *bus.Bus, want fleet.PlanID, at uint64) {
+		t.Helper()
+		p, seq, ok, err := b.LastPlan(t.Context(), "web")
+		if err != nil || ok != (want != "") || p.ID != want || seq != at {
+			t.Fatalf("last plan %q, the chain ends at %d (%t, %v), want %q, %d", p.ID.Short(), seq, ok, err, want.Short(), at)
+		}
+	}
+	at := stray(t, b, "web")
+	end(b, "", at)
+	first := planFor(t, "web", 1, "", "a")
+	if _, err := b.AppendPlan(t.Context(), first, 0); !errors.Is(err, fleet.ErrConflict) {
+		t.Errorf("append before the foreign message: %v", err)
+	}
+	own := appendPlan(t, b, first, at)
+	end(b, first.ID, own)
+	for range 3 {
+		at = stray(t, b, "web")
+		stray(t, b, "other")
+		end(b, first.ID, at)
+		end(b, first.ID, at) // known by now
+		end(bustest.Connect(t, bus.Config{URL: b.Conn().ConnectedUrl()}), first.ID, at)
+	}
+	if seq, err := b.AppendPlan(t.Context(), first, own); err != nil || seq != own {
+		t.Errorf("the same plan again, behind foreign messages: %d, %v, want %d", seq, err, own)
+	}
+	if _, err := b.AppendPlan(t.Context(), planFor(t, "web", 1, first.ID, "a"), own); !errors.Is(err, fleet.ErrConflict) {
+		t.Errorf("append after the last plan instead of the end: %v", err)
+	}
+	second := planFor(t, "web", 1, first.ID, "a")
+	end(b, first.ID, at)
+	at = appendPlan(t, b, second, at)
+	end(b, second.ID, at)
+
+	plans, strangers := 0, 0
+	for _, err := range b.Plans(t.Context(), "web", 0) {
+		switch {
+		case err == nil:
+			plans++
+		case errors.Is(err, bus.ErrForeign) && errors.Is(err, fleet.ErrInvalid):
+			strangers++
+		default:
+			t.Error(err)
+		}
+	}
+	if plans != 2 || strangers != 4 {
+		t.Errorf("the chain has %d plans and %d foreign messages, want 2 and 4", plans, strangers)
+	}
+}
+
+// A message that says it is ours is one, however damaged, and wherever in the chain: what
+// it decided is not known, so nothing may be appended as if it were not there.
+func TestForeignMessagesHideNoDamage(t *testing.T) {
+	b := bustest.Open(t)
+	appendPlan(t, b, planFor(t, "web", 1, "", "a"), 0)
+	for version, want := range map[string]error{"1": fleet.ErrInvalid, "9": fleet.ErrVersion} {
+		msg := nats.NewMsg("neap.v1.1.plan.web")
+		msg.Header.Set("Neap-Version", version)
+		if _, err := b.JetStream().PublishMsg(t.Context(), msg); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if _, _, ok, err := b.LastPlan(t.Context(), "web"); !ok || !errors.Is(err, want) || errors.Is(err, bus.ErrForeign) {
+				t.Errorf("a message of version %s that is damaged: %t, %v, want %v", version, ok, err, want)
+			}
+			stray(t, b, "web")
+		}
 	}
 }

@@ -29,6 +29,7 @@ const (
 	headerStream   = "Neap-Quarantine-Stream"
 	headerSequence = "Neap-Quarantine-Sequence"
 	headerConsumer = "Neap-Quarantine-Consumer"
+	headerCut      = "Neap-Quarantine-Cut" // size of a payload that did not fit
 )
 
 // compressAbove is the size from which plans and outcomes are compressed. Smaller ones
@@ -138,12 +139,19 @@ func unpack[T fleet.Message](ctx context.Context, b *Bus, m raw) (T, error) {
 	return v, nil
 }
 
+// foreign reports whether no release of Neap wrote a message: every one has set the version.
+// A message that claims one is ours, however damaged.
+func foreign(m raw) bool { return len(m.header.Values(headerVersion)) == 0 }
+
 // payload checks the headers and gives the encoded value, fetched and decompressed.
 func (b *Bus) payload(ctx context.Context, m raw) ([]byte, error) {
+	if foreign(m) {
+		return nil, fmt.Errorf("%w: %w: header %s is missing", fleet.ErrInvalid, ErrForeign, headerVersion)
+	}
 	switch v := m.header.Get(headerVersion); v {
 	case strconv.Itoa(fleet.WireVersion):
 	case "":
-		return nil, fmt.Errorf("%w: header %s is missing", fleet.ErrInvalid, headerVersion)
+		return nil, fmt.Errorf("%w: header %s is empty", fleet.ErrInvalid, headerVersion)
 	default:
 		return nil, fmt.Errorf("%w: header %s is %.20q, this build reads %d; upgrade it", fleet.ErrVersion, headerVersion, v, fleet.WireVersion)
 	}

@@ -19,7 +19,7 @@ func (e *Engine[S, E, F]) accept(ctx context.Context, d bus.Delivery) error {
 	switch {
 	case p.DryRun:
 		return nil
-	case !e.serves(p.Cluster):
+	case !e.cfg.Assignment.Serves(p.Cluster):
 		return fmt.Errorf("%w: cluster %s is not among NEAP_CLUSTERS of this %s", fleet.ErrPaused, p.Cluster, e.trade.Name)
 	}
 	for i := range p.Closures {
@@ -47,10 +47,6 @@ func (e *Engine[S, E, F]) accept(ctx context.Context, d bus.Delivery) error {
 	}
 	e.nudge()
 	return nil
-}
-
-func (e *Engine[S, E, F]) serves(cluster fleet.ClusterName) bool {
-	return len(e.cfg.Clusters) == 0 || slices.Contains(e.cfg.Clusters, anyCluster) || slices.Contains(e.cfg.Clusters, cluster)
 }
 
 // record creates the record of an action, claimed, unless there is one.
@@ -83,7 +79,10 @@ func (e *Engine[S, E, F]) close(ctx context.Context, p *fleet.Plan, c *fleet.Clo
 		var entry bus.Entry
 		entry, err = e.bus.Ledger().Get(ctx, p.Cluster, c.Action)
 		if errors.Is(err, fleet.ErrNotFound) {
-			return nil // of another trade, or so old that its record is gone
+			if err = e.bury(ctx, p, c); errors.Is(err, fleet.ErrConflict) {
+				continue // recorded at this very moment
+			}
+			return err
 		}
 		if err != nil {
 			return err
@@ -109,6 +108,19 @@ func (e *Engine[S, E, F]) close(ctx context.Context, p *fleet.Plan, c *fleet.Clo
 		}
 	}
 	return fmt.Errorf("close action %s: %w", c.Action.Short(), err)
+}
+
+// bury records an action that was closed before anybody recorded it: plans may be delivered
+// out of order, and the older one must not begin what the newer one has ended.
+func (e *Engine[S, E, F]) bury(ctx context.Context, p *fleet.Plan, c *fleet.Closure) error {
+	var state S
+	r := Record{Cluster: p.Cluster, Plan: p.ID, PlannedAt: p.MadeAt, Action: fleet.Action{ID: c.Action}, Closed: c}
+	value, err := encode(&r, &state)
+	if err != nil {
+		return err
+	}
+	_, err = e.bus.Ledger().Create(ctx, p.Cluster, c.Action, value)
+	return err
 }
 
 // undoes reports whether a closure undoes an action that has begun.

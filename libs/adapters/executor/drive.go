@@ -202,8 +202,8 @@ func (h *hand[S, E, F]) report(o fleet.Outcome) {
 // outcome fills in what all outcomes of the action have.
 func (h *hand[S, E, F]) outcome(o fleet.Outcome) fleet.Outcome {
 	o.Cluster, o.Generation = h.record.Cluster, h.bus.Generation()
-	o.Plan, o.Action, o.Kind = h.record.Plan, h.record.Action.ID, h.record.Action.Kind
-	o.Attempt, o.At, o.By = h.record.Calls, h.trade.Now(), h.trade.Name+"/"+h.cfg.Replica
+	o.Plan, o.Action, o.Kind, o.Of = h.record.Plan, h.record.Action.ID, h.record.Action.Kind, h.record.Action.Of()
+	o.Attempt, o.At, o.By = h.record.Calls, h.trade.Now(), h.trade.Name+"/"+h.cfg.Assignment.Name()
 	return o
 }
 

@@ -22,12 +22,10 @@
 package executor
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
@@ -40,12 +38,12 @@ import (
 
 // Config is what every executor can be told.
 type Config struct {
-	Installation string              `envconfig:"NEAP_INSTALLATION" default:"neap" desc:"owner tag of the instances that this installation launches and removes"`
-	Clusters     []fleet.ClusterName `envconfig:"NEAP_CLUSTERS" desc:"clusters to act on, comma separated; * or empty is every cluster that has a policy"`
-	Tick         time.Duration       `envconfig:"EXECUTOR_TICK" default:"1s" desc:"time between two looks at which actions are due"`
-	Concurrency  int                 `envconfig:"EXECUTOR_CONCURRENCY" default:"16" desc:"actions in hand at once"`
-	StaleAfter   time.Duration       `envconfig:"EXECUTOR_STALE_AFTER" default:"30s" desc:"an action that its owner has let lie for this long is taken over by another replica"`
-	Replica      string              `envconfig:"NEAP_REPLICA" desc:"name of this replica, unlike that of any other; default host and process ID"`
+	Assignment service.Assignment
+
+	Installation string        `envconfig:"NEAP_INSTALLATION" default:"neap" desc:"owner tag of the instances that this installation launches and removes"`
+	Tick         time.Duration `envconfig:"EXECUTOR_TICK" default:"1s" desc:"time between two looks at which actions are due"`
+	Concurrency  int           `envconfig:"EXECUTOR_CONCURRENCY" default:"16" desc:"actions in hand at once"`
+	StaleAfter   time.Duration `envconfig:"EXECUTOR_STALE_AFTER" default:"30s" desc:"an action that its owner has let lie for this long is taken over by another replica"`
 
 	// Crash is for tests. It is called at every point where a crash would matter; an error
 	// ends Run there and then, with nothing tidied up.
@@ -79,22 +77,11 @@ func (c Config) Validate() error {
 	if c.StaleAfter <= 0 {
 		errs = append(errs, service.Invalid("EXECUTOR_STALE_AFTER", c.StaleAfter, "use a duration above zero, such as 30s"))
 	}
-	for _, name := range c.Clusters {
-		if name == anyCluster {
-			continue
-		}
-		if err := name.Validate(); err != nil {
-			errs = append(errs, service.Invalid("NEAP_CLUSTERS", name, "use the names of ECS clusters, or * for all"))
-		}
-	}
 	return errors.Join(errs...)
 }
 
 // mostConcurrency bounds the calls of one process; AWS's own limits are far below it.
 const mostConcurrency = 1000
-
-// anyCluster in Config.Clusters stands for all of them.
-const anyCluster fleet.ClusterName = "*"
 
 // How long things may take.
 const (
@@ -179,14 +166,12 @@ type key struct {
 
 // New makes an engine; it does nothing until [Engine.Run].
 func New[S, E, F any](p *service.Process, b *bus.Bus, cfg Config, trade Trade[S, E, F]) *Engine[S, E, F] {
-	host, _ := os.Hostname()
-	cfg.Replica = cmp.Or(cfg.Replica, fmt.Sprintf("%s-%d", host, os.Getpid()))
 	return &Engine[S, E, F]{
 		trade: trade, cfg: cfg, bus: b, process: p,
 		meters: newMeters(p.Meter),
 		// Unique to this run: a process that was restarted must not take its predecessor,
 		// which may still be at it, for itself.
-		owner: trade.Name + "/" + cfg.Replica + "/" + rand.Text(),
+		owner: trade.Name + "/" + cfg.Assignment.Name() + "/" + rand.Text(),
 		wake:  make(chan struct{}, 1),
 		crash: make(chan error, 1),
 		jobs:  map[key]*job[S]{},
@@ -196,7 +181,7 @@ func New[S, E, F any](p *service.Process, b *bus.Bus, cfg Config, trade Trade[S,
 // Run announces the service, takes in plans and drives actions until ctx ends; then it
 // finishes the calls in hand, gives its claims back and returns nil.
 func (e *Engine[S, E, F]) Run(ctx context.Context) error {
-	stop, err := e.bus.Announce(ctx, e.trade.Name, service.Version(), e.cfg.Replica)
+	stop, err := e.bus.Announce(ctx, e.trade.Name, service.Version(), e.cfg.Assignment.Name())
 	if err != nil {
 		return err
 	}

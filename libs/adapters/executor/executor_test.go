@@ -285,6 +285,36 @@ func TestClosure(t *testing.T) {
 	}
 }
 
+// TestClosureBeforeItsAction: a plan that is delivered after the one that closes its action
+// begins nothing.
+func TestClosureBeforeItsAction(t *testing.T) {
+	s, tower := executortest.New(t, executortest.Policy()), &tower{}
+	first := plan(s, nil, "i-1", "i-2")
+	closing := plan(s, func(p *fleet.Plan) {
+		p.Closures = []fleet.Closure{{Action: first.Actions[0].ID, Verdict: fleet.VerdictExpired, Evidence: "too late"}}
+	})
+	stop := s.Start(func(ctx context.Context, p *service.Process) error {
+		e := executor.New(p, s.Bus, executortest.Config(), tower.trade())
+		for _, p := range []fleet.Plan{closing, first} { // the other way round
+			if err := e.Accept(ctx, bus.Delivery{Plan: p}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	s.Recorded(first.Actions[1].ID)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	r, known := s.Record(first.Actions[0].ID)
+	if !known || r.Closed == nil || r.Action.Kind != "" {
+		t.Errorf("the closed action was recorded as one to do: %+v", r)
+	}
+	if r, known := s.Record(first.Actions[1].ID); !known || r.Action.Kind == "" {
+		t.Errorf("the other action was not recorded: %+v", r)
+	}
+}
+
 // TestUndo closes an action while its second stroke is under way: there is no third.
 func TestUndo(t *testing.T) {
 	s := executortest.New(t, executortest.Policy())
@@ -377,7 +407,6 @@ func TestConfig(t *testing.T) {
 		"no tick":         {func(c *executor.Config) { c.Tick = 0 }, "EXECUTOR_TICK"},
 		"nobody at work":  {func(c *executor.Config) { c.Concurrency = 0 }, "EXECUTOR_CONCURRENCY"},
 		"stale at once":   {func(c *executor.Config) { c.StaleAfter = 0 }, "EXECUTOR_STALE_AFTER"},
-		"hostile cluster": {func(c *executor.Config) { c.Clusters = []fleet.ClusterName{"*", "a.>"} }, "NEAP_CLUSTERS"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

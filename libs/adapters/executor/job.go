@@ -27,10 +27,14 @@ type job[S any] struct {
 // observe takes in a record that was read or written. Older ones change nothing.
 func (e *Engine[S, E, F]) observe(entry bus.Entry) {
 	r, state, err := decode[S](entry)
-	if !slices.Contains(e.trade.Kinds, r.Action.Kind) {
+	ours := slices.Contains(e.trade.Kinds, r.Action.Kind)
+	if err == nil && !ours {
 		return
 	}
 	if err != nil {
+		if r.Action.Kind != "" && !ours {
+			return // the other trade says so
+		}
 		e.process.Log.Error("unreadable record in the ledger", "cluster", entry.Cluster, "action", entry.Action.Short(), "err", err)
 		return
 	}
@@ -76,7 +80,7 @@ func (e *Engine[S, E, F]) due(now, server time.Time) []*job[S] {
 func (e *Engine[S, E, F]) isDue(j *job[S], now, server time.Time) bool {
 	urgent := len(j.record.Outbox) > 0 || j.record.Closed != nil && !j.record.Cancelled
 	switch {
-	case j.busy, now.Before(j.retryAt), !e.serves(j.record.Cluster):
+	case j.busy, now.Before(j.retryAt), !e.cfg.Assignment.Serves(j.record.Cluster):
 		return false
 	case !urgent && server.Before(e.trade.Progress(&j.state).NextAt):
 		return false

@@ -61,6 +61,10 @@ func Remember(mem fleet.Memory, p *fleet.Plan) fleet.Memory {
 	mem.Shortages = slices.DeleteFunc(slices.Clone(mem.Shortages), func(s fleet.Shortage) bool {
 		return p.MadeAt.Sub(s.Until) > forgetStrikes
 	})
+	mem.Setbacks = slices.DeleteFunc(slices.Clone(mem.Setbacks), func(s fleet.Setback) bool {
+		return p.MadeAt.Sub(s.Until) > forgetStrikes || p.Policy != mem.Policy // what was wrong may be mended
+	})
+	mem.Policy = p.Policy
 	return mem
 }
 
@@ -86,6 +90,7 @@ func Fold(mem fleet.Memory, o *fleet.Outcome) fleet.Memory {
 			mem.Shortages = clearShortage(mem.Shortages, key, o.At)
 		}
 	}
+	mem.Setbacks = setBack(mem.Setbacks, o)
 	return mem
 }
 

@@ -111,7 +111,7 @@ func (c *Cluster) Node(i int) (Node, bool) {
 // Free is what ECS would still place on a node.
 func (c *Cluster) Free(i int) fleet.Resources { return c.at(i).Free }
 
-// Running is the number of tasks on a node, of all groups.
+// Running is the number of tasks on a node, of all groups; reserved room is none.
 func (c *Cluster) Running(i int) int { return int(c.at(i).running) }
 
 // Open makes a node schedulable: it is active and its agent is connected.
@@ -204,7 +204,9 @@ func (c *Cluster) shift(i int, group int32, t *Task, count int32, room bool) {
 	if tally := &c.tallies[group]; tally.add(i, count) > 2*len(c.nodes) {
 		c.tally(group) // the list is longer than the array would be
 	}
-	n.running += int64(count)
+	if !t.Reserved {
+		n.running += int64(count)
+	}
 	if room {
 		n.Free = n.Free.Sub(t.Needs.Times(int64(count)))
 	}

@@ -233,7 +233,7 @@ func (c *Cluster) subject(n *node) *query.Subject {
 	s := bare(&n.Node)
 	s.RunningTasks = n.running
 	s.HasGroup = func(match func(string) bool) bool {
-		return slices.ContainsFunc(n.held, func(h held) bool { return match(h.task.Group) })
+		return slices.ContainsFunc(n.held, func(h held) bool { return !h.task.Reserved && match(h.task.Group) })
 	}
 	return s
 }

@@ -18,6 +18,7 @@ type Task struct {
 	Ports            fleet.Ports
 	Distinct         bool
 	CapacityProvider string
+	Reserved         bool // room that is kept, not a task: expressions do not see it
 
 	zones    []fleet.Zone
 	requires []fleet.Attribute

@@ -213,14 +213,30 @@ func startsOf(s *fleet.Snapshot) []int {
 	return starts
 }
 
-// sortDemand puts what is hardest to place first.
+// sortDemand puts what is hardest to place first: what has the least choice, and then what
+// is large. ECS may come to them in another order; then they are launched for once it has,
+// for what is launched before that is filled with the others as well.
 func (d *draft) sortDemand(list []*demand) {
 	slices.SortStableFunc(list, func(a, b *demand) int {
 		x, y := d.snap.TaskGroups[a.group].Needs, d.snap.TaskGroups[b.group].Needs
 		return cmp.Or(
+			cmp.Compare(d.choosy(b.group), d.choosy(a.group)),
 			cmp.Compare(y.GPUs, x.GPUs), cmp.Compare(max(4*y.CPUUnits, y.MemoryMiB), max(4*x.CPUUnits, x.MemoryMiB)),
 			cmp.Compare(a.group, b.group), cmp.Compare(a.from, b.from))
 	})
+}
+
+// choosy says how little choice tasks of a group have: what shuns other tasks finds nothing
+// once these are spread over all there is; others want certain instances, or one each.
+func (d *draft) choosy(group int) int {
+	g := &d.snap.TaskGroups[group]
+	switch {
+	case d.tasks[group].UsesTasks():
+		return 2
+	case len(g.Constraints) > 0 || g.Distinct || len(g.Ports) > 0:
+		return 1
+	}
+	return 0
 }
 
 // placeWaiting puts what waits where ECS is going to put it: on what is there, and what is

@@ -39,6 +39,7 @@ func (d *draft) whyNot(x *wish, closed map[fleet.LaunchSpecName]bool) fleet.Reas
 			"why", "no instance type passes the filters, has a price and is sold in the zone of a subnet with free addresses")
 	}
 	var until time.Time
+	var held *fleet.Setback
 	nearest, lack := -1, 0.0
 	first := place.Refusal{}
 	for i := range m.offers {
@@ -48,6 +49,9 @@ func (d *draft) whyNot(x *wish, closed map[fleet.LaunchSpecName]bool) fleet.Reas
 		}
 		r, ok := m.shelf.Eligible(i, x.task)
 		if ok {
+			if o.setback != nil && (held == nil || o.setback.Until.Before(held.Until)) {
+				held = o.setback
+			}
 			if o.short != nil && (until.IsZero() || o.short.Until.Before(until)) {
 				until = o.short.Until
 			}
@@ -64,6 +68,8 @@ func (d *draft) whyNot(x *wish, closed map[fleet.LaunchSpecName]bool) fleet.Reas
 		}
 	}
 	switch {
+	case held != nil:
+		return setBack(held, "")
 	case !until.IsZero():
 		return fleet.Because(fleet.ReasonShortage, "", "until", until.UTC().Format(time.RFC3339))
 	case nearest >= 0:
@@ -168,6 +174,8 @@ func (d *draft) rule(f *fresh, i int) string {
 			return "" // all that are smaller are too small: not news
 		}
 		return "too small: " + needs.Shortfall(room)
+	case o.setback != nil:
+		return "launches from its launch spec fail; the next try is at " + o.setback.Until.UTC().Format(time.TimeOnly)
 	case o.short != nil:
 		return "short of capacity until " + o.short.Until.UTC().Format(time.TimeOnly)
 	case o.Price > chosen.Price:

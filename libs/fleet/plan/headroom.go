@@ -24,13 +24,38 @@ type unit struct {
 
 func (u *unit) missing() int { return u.wanted - u.present - u.hoped - u.launched }
 
-// keepHeadroom counts the whole units that are free, largest first. What is missing is
-// launched together with the rest.
+// keepHeadroom counts the whole units that are free, undoes drains that would give those
+// that are missing, and leaves the rest to be launched together with what waits.
 func (d *draft) keepHeadroom() {
 	d.units = d.headroomUnits()
 	if len(d.units) == 0 {
 		return
 	}
+	d.countHeadroom()
+	if d.mem.Pause.Paused() || !d.complete() {
+		return
+	}
+	for d.lacksHeadroom() {
+		best, gain := -1, 0
+		for i := range d.snap.Instances {
+			if d.restorable(i) {
+				if n := d.headroomOf(i); n > gain {
+					best, gain = i, n
+				}
+			}
+		}
+		if best < 0 {
+			return
+		}
+		d.clearHeadroom()
+		d.restore(best, fleet.Because(fleet.ReasonNeeded, instanceSubject(&d.snap.Instances[best]),
+			"needs", fmt.Sprintf("headroom (%d of %d units)", gain, d.headroomWanted()), "units", gain))
+		d.countHeadroom()
+	}
+}
+
+// countHeadroom puts the units where there is room, largest first.
+func (d *draft) countHeadroom() {
 	d.openBooting()
 	d.cluster.Order(d.fullestFirst())
 	for _, u := range d.units {
@@ -47,11 +72,64 @@ func (d *draft) keepHeadroom() {
 	d.closeBooting()
 }
 
-// hope counts the units that are missing only because ECS may spread what waits over the
-// room they need. Where it does is seen once it has; to buy them beforehand would buy them
-// again with every plan until then, for ECS spreads over what was bought as well.
+// clearHeadroom undoes what countHeadroom did.
+func (d *draft) clearHeadroom() {
+	for _, u := range d.units {
+		for _, node := range u.put {
+			d.cluster.Take(node, u.task, 1)
+		}
+		u.put, u.present, u.hoped = nil, 0, 0
+	}
+}
+
+func (d *draft) lacksHeadroom() bool {
+	return slices.ContainsFunc(d.units, func(u *unit) bool { return u.missing() > 0 })
+}
+
+func (d *draft) headroomWanted() int {
+	n := 0
+	for _, u := range d.units {
+		n += u.wanted
+	}
+	return n
+}
+
+// headroomOf is how many of the units that are missing there would be if a drain were
+// undone, and what has to leave the instance stayed.
+func (d *draft) headroomOf(i int) int {
+	m := d.cluster.Mark()
+	defer d.cluster.Rollback(m)
+	for _, w := range d.moves {
+		if w.from == i {
+			for _, p := range w.put {
+				d.cluster.Take(p.node, d.tasks[w.group], p.count)
+			}
+		}
+	}
+	d.cluster.Open(i)
+	d.reserveDaemons(i)
+	d.openBooting()
+	d.cluster.Order(d.fullestFirst())
+	gain := 0
+	for _, u := range d.units {
+		for range u.missing() {
+			if _, ok := d.cluster.Fit(u.task); !ok {
+				break
+			}
+			gain++
+		}
+	}
+	return gain
+}
+
+// hope counts the units that are missing only because ECS may spread what waits, or has to
+// leave a draining instance, over the room they need: they would be there if nothing
+// waited, and in sum there is room for both. Where ECS puts what waits is seen once it has;
+// to buy them beforehand would buy them again with every plan until then, for ECS spreads
+// over what was bought as well.
 func (d *draft) hope() {
-	if len(d.demand) == 0 || !slices.ContainsFunc(d.units, func(u *unit) bool { return u.missing() > 0 }) {
+	waiting := slices.Concat(d.demand, d.moves)
+	if len(waiting) == 0 || !d.lacksHeadroom() {
 		return
 	}
 	m := d.cluster.Mark()
@@ -61,25 +139,27 @@ func (d *draft) hope() {
 			d.cluster.Take(node, u.task, 1)
 		}
 	}
-	for _, w := range d.demand {
+	var waits fleet.Resources
+	for _, w := range waiting {
 		for _, p := range w.put {
 			d.cluster.Take(p.node, d.tasks[w.group], p.count)
+			waits = waits.Add(d.tasks[w.group].Needs.Times(int64(p.count)))
 		}
 	}
-	d.cluster.Order(d.fullestFirst())
-	for _, w := range d.demand {
-		for range w.fitNow + w.fitSoon {
-			if _, ok := d.cluster.Fit(d.tasks[w.group]); !ok {
-				return // nor would it leave the room side by side
-			}
-		}
+	nodes := d.fullestFirst()
+	var room fleet.Resources
+	for _, i := range nodes {
+		room = room.Add(d.cluster.Free(i))
 	}
+	room = room.Sub(waits)
+	d.cluster.Order(nodes)
 	for _, u := range d.units {
 		n := 0
-		for n < u.wanted {
+		for n < u.wanted && u.task.Needs.Fits(room) {
 			if _, ok := d.cluster.Fit(u.task); !ok {
 				break
 			}
+			room = room.Sub(u.task.Needs)
 			n++
 		}
 		if u.hoped = max(n-u.present, 0); u.hoped > 0 {
@@ -94,6 +174,7 @@ func (d *draft) headroomUnits() []*unit {
 	var units []*unit
 	add := func(name string, needs fleet.Resources, count int, attributes ...fleet.Attribute) {
 		t, err := place.Compile(&fleet.TaskGroup{Group: name, Needs: needs, RequiredAttributes: attributes})
+		t.Reserved = true
 		if err != nil {
 			panic("plan: headroom unit: " + err.Error()) // it has neither expression nor strategy
 		}
@@ -122,8 +203,10 @@ func (d *draft) headroomUnits() []*unit {
 	return units
 }
 
-// meanTask is the mean of what service tasks request, rounded up, and how many there are.
-// It takes a network interface if most tasks do; GPUs are too dear to keep by the way.
+// meanTask is the mean of what tasks request, rounded up, and how many there are. Of a
+// service those count that it wants: what is there twice while an instance is drained or a
+// deployment rolls out asks for no more headroom. The mean takes a network interface if
+// most tasks do; GPUs are too dear to keep by the way.
 func (d *draft) meanTask() (fleet.Resources, int) {
 	var sum fleet.Resources
 	tasks := int64(0)
@@ -133,11 +216,22 @@ func (d *draft) meanTask() (fleet.Resources, int) {
 			tasks += int64(count)
 		}
 	}
+	for i := range d.snap.Services {
+		for _, dep := range d.snap.Services[i].Deployments {
+			if dep.Primary || dep.Rollout == "" { // task sets have no rollout, and each its own count
+				add(dep.Group, dep.Desired)
+			}
+		}
+	}
 	for _, tc := range d.snap.Tasks {
-		add(tc.Group, tc.Running)
+		if _, ofService := d.service(tc.Group); !ofService {
+			add(tc.Group, tc.Running)
+		}
 	}
 	for _, w := range d.demand {
-		add(w.group, w.count)
+		if _, ofService := d.service(w.group); !ofService {
+			add(w.group, w.count)
+		}
 	}
 	if tasks == 0 {
 		return fleet.Resources{}, 0

@@ -45,6 +45,10 @@ func (d *draft) reap() {
 		default:
 			continue
 		}
+		if s := d.setback(fleet.ActionReap, string(inst.ID)); s != nil {
+			d.out.Reasons = append(d.out.Reasons, setBack(s, instanceSubject(inst)))
+			continue
+		}
 		a.Reason.Cost = -d.market.priceOf(inst)
 		d.act(a)
 	}

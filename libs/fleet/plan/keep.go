@@ -29,6 +29,9 @@ func (d *draft) mustStay(i, awaited int) (fleet.Reason, bool) {
 	case d.states[i] == away:
 		return no(fleet.ReasonAgentAway)
 	}
+	if s := d.setback(fleet.ActionDrain, string(inst.ID)); s != nil {
+		return setBack(s, subject), true
+	}
 	if why, stays := d.tasksStay(i); stays {
 		return why, true
 	}

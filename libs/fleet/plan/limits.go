@@ -18,7 +18,7 @@ func (m *market) allowed(t *place.Task, closed map[fleet.LaunchSpecName]bool) []
 	bySpec := map[*fleet.LaunchSpec]*spot{}
 	for i := range m.offers {
 		o := &m.offers[i]
-		if t.CapacityProvider != "" || closed[o.spec.Name] || o.tooGood(t) || !m.shelf.Admits(i, t) {
+		if t.CapacityProvider != "" || closed[o.spec.Name] || o.setback != nil || o.tooGood(t) || !m.shelf.Admits(i, t) {
 			continue
 		}
 		allowed[i] = true
@@ -196,7 +196,7 @@ func (m *market) onDemandOf(spec *fleet.LaunchSpec, t *place.Task) []bool {
 	allowed := make([]bool, len(m.offers))
 	for i := range m.offers {
 		o := &m.offers[i]
-		allowed[i] = o.spec == spec && o.Lifecycle == fleet.OnDemand && o.short == nil && m.shelf.Admits(i, t)
+		allowed[i] = o.spec == spec && o.Lifecycle == fleet.OnDemand && o.short == nil && o.setback == nil && m.shelf.Admits(i, t)
 	}
 	return allowed
 }

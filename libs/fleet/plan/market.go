@@ -13,15 +13,16 @@ import (
 // market is what the policy allows to be launched: every launch spec × instance type ×
 // zone × lifecycle, with what it registers, costs and carries.
 type market struct {
-	d       *draft
-	offers  []offer
-	shelf   *place.Cluster // node i is an empty instance of offer i, daemon tasks on board
-	built   bool
-	types   map[fleet.TypeName]*fleet.InstanceType
-	learned map[learnedKey]fleet.Resources
-	carried map[learnedKey][]fleet.Attribute // capabilities by spec and image
-	specs   map[fleet.LaunchSpecName]*owned
-	total   usage
+	d        *draft
+	offers   []offer
+	shelf    *place.Cluster // node i is an empty instance of offer i, daemon tasks on board
+	built    bool
+	types    map[fleet.TypeName]*fleet.InstanceType
+	learned  map[learnedKey]fleet.Resources
+	carried  map[learnedKey][]fleet.Attribute // capabilities by spec and image
+	setbacks []*fleet.Setback                 // by rank of the spec
+	specs    map[fleet.LaunchSpecName]*owned
+	total    usage
 }
 
 // offer is an offering of the market.
@@ -31,6 +32,7 @@ type offer struct {
 	rank    int // of the spec in the policy: the first is preferred at equal price
 	typ     *fleet.InstanceType
 	short   *fleet.Shortage // out of capacity, as far as is known
+	setback *fleet.Setback  // launches from its spec fail
 	daemons []int           // task groups
 }
 
@@ -111,6 +113,7 @@ func (m *market) build() {
 	m.shelf = place.New()
 	for rank := range m.d.pol.LaunchSpecs {
 		spec := &m.d.pol.LaunchSpecs[rank]
+		m.setbacks = append(m.setbacks, m.d.setback(fleet.ActionLaunch, string(spec.Name)))
 		subnets := m.subnets(spec)
 		for t := range m.d.snap.Types {
 			typ := &m.d.snap.Types[t]
@@ -140,7 +143,7 @@ func (m *market) offer(rank int, typ *fleet.InstanceType, off fleet.Offering, li
 	}
 	spec := &m.d.pol.LaunchSpecs[rank]
 	off.Lifecycle, off.Price = lifecycle, price
-	o := offer{Offering: off, spec: spec, rank: rank, typ: typ}
+	o := offer{Offering: off, spec: spec, rank: rank, typ: typ, setback: m.setbacks[rank]}
 	i, found := slices.BinarySearchFunc(m.d.mem.Shortages, off.Key(), func(s fleet.Shortage, k fleet.OfferingKey) int {
 		return cmp.Or(cmp.Compare(s.Offering.Type, k.Type), cmp.Compare(s.Offering.Zone, k.Zone), cmp.Compare(s.Offering.Lifecycle, k.Lifecycle))
 	})

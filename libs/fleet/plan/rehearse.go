@@ -131,6 +131,21 @@ func (d *draft) rehearseDrains(ripe []drain, allowed int) []drain {
 	return works
 }
 
+// playings is how often the drains of so many tasks are played through. In a small cluster
+// that costs little, and there the one layout in twenty that fails is the one that ECS
+// finds; in a large one, what can go wrong goes wrong every time.
+func (d *draft) playings(homeless []heldTask) uint64 {
+	const (
+		most   = 64
+		effort = 2000 // tasks placed; to look at eight nodes costs as much
+	)
+	tasks := 1 + d.cluster.Len()/8
+	for _, h := range homeless {
+		tasks += h.count
+	}
+	return uint64(min(max(effort/tasks, rehearsals), most))
+}
+
 // drainsWork rehearses drains together. If they do not work it says why the subject, the
 // last of them, has to stay.
 func (d *draft) drainsWork(drains []drain, subject string) (fleet.Reason, bool) {
@@ -159,7 +174,7 @@ func (d *draft) drainsWork(drains []drain, subject string) (fleet.Reason, bool) 
 			}
 		}
 	}
-	for seed := range uint64(rehearsals) {
+	for seed := range d.playings(homeless) {
 		again := d.cluster.Mark()
 		rng := rand.New(rand.NewPCG(seed, uint64(len(homeless))))
 		why, ok := d.rehouse(homeless, rng, subject)

@@ -313,6 +313,12 @@ func (d *draft) trouble() *fleet.Reason {
 			return &r
 		}
 	}
+	for i := range d.pol.LaunchSpecs {
+		if s := d.setback(fleet.ActionLaunch, string(d.pol.LaunchSpecs[i].Name)); s != nil {
+			r := fleet.Because(fleet.ReasonFailing, "", "why", fmt.Sprintf("%s: %s", s.Class, s.Message))
+			return &r
+		}
+	}
 	for _, w := range slices.Concat(d.demand, d.moves) {
 		if w.left() > 0 && w.reason.Code == fleet.ReasonShortage {
 			r := fleet.Because(fleet.ReasonFailing, "", "why", w.reason.String())

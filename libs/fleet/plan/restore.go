@@ -15,6 +15,9 @@ func (d *draft) undoDrains() {
 	}
 	for i := range d.snap.Instances {
 		inst := &d.snap.Instances[i]
+		if s := d.setback(fleet.ActionRestore, string(inst.ID)); s != nil {
+			d.out.Reasons = append(d.out.Reasons, setBack(s, instanceSubject(inst)))
+		}
 		if d.restorable(i) && inst.Drain != "" && !d.acted[inst.ID] {
 			d.restore(i, fleet.Because(fleet.ReasonForgotten, instanceSubject(inst), "drain", inst.Drain.Short()))
 		}
@@ -44,7 +47,7 @@ func (d *draft) restorable(i int) bool {
 		return false
 	}
 	hand := d.drainOf(inst.ID)
-	return (inst.Drain != "" || hand != nil) && (hand == nil || !hand.Drain.Involuntary) && !d.restoring(inst.ID)
+	return (inst.Drain != "" || hand != nil) && (hand == nil || !hand.Drain.Involuntary) && !d.restoring(inst.ID) && d.setback(fleet.ActionRestore, string(inst.ID)) == nil
 }
 
 // drainOf is the open drain that has an instance in hand.
@@ -87,6 +90,7 @@ func (d *draft) gain(i int) (int, string) {
 		}
 	}
 	d.cluster.Open(i)
+	d.reserveDaemons(i)
 	for _, list := range [...][]*demand{d.demand, d.moves} {
 		for _, w := range list {
 			if w.from == i || d.snap.TaskGroups[w.group].Unsized {
@@ -119,6 +123,7 @@ func (d *draft) restore(i int, why fleet.Reason) {
 	d.moves = slices.DeleteFunc(d.moves, func(w *demand) bool { return w.from == i })
 	d.states[i] = active
 	d.cluster.Open(i)
+	d.reserveDaemons(i) // they may have been stopped
 	for _, list := range [...][]*demand{d.demand, d.moves} {
 		for _, w := range list {
 			d.place(w, false)

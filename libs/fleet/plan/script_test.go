@@ -23,6 +23,8 @@ type script struct {
 	mem     fleet.Memory
 	groups  map[string]int
 	explain bool // render what was considered, too
+
+	setbackPolicy string // digest of the policy under which things failed; empty is the one of now
 }
 
 // noon is "now" in every script.
@@ -67,6 +69,7 @@ var verbs = map[string]func(*script, line){
 	"learned":  (*script).learned,  // learned TYPE mem=N
 	"open":     (*script).open,     // open KIND ID …: an action of an earlier plan
 	"short":    (*script).short,    // short TYPE ZONE LIFECYCLE for=
+	"setback":  (*script).setback,  // setback KIND OF class= message= times= for=: failed before, until in so long
 	"idle":     (*script).idle,     // idle ID for=
 	"wanted":   (*script).wanted,   // wanted NAME for=: since when the demand has been unmet
 	"changed":  (*script).changed,  // changed launched= removed=: how long ago
@@ -393,6 +396,14 @@ func (s *script) short(l line) {
 	})
 }
 
+func (s *script) setback(l line) {
+	s.mem.Setbacks = append(s.mem.Setbacks, fleet.Setback{
+		Kind: fleet.ActionKind(l.args[0]), Of: l.args[1], Class: fleet.FailureClass(l.options["class"]), Message: l.options["message"],
+		At: noon.Add(-time.Minute), Until: noon.Add(noon.Sub(l.ago("for", time.Minute))), Strikes: number(l.options["times"]),
+	})
+	s.setbackPolicy = l.options["policy"]
+}
+
 func (s *script) idle(l line) {
 	s.mem.Idle = append(s.mem.Idle, fleet.Idle{Instance: fleet.InstanceID(l.args[0]), Since: l.ago("for", 10*time.Minute)})
 }
@@ -528,4 +539,10 @@ func carried(list []fleet.Carried) string {
 	return or(strings.Join(parts, ", "), "nothing")
 }
 
-func (s *script) make() fleet.Plan { return plan.Make(s.snap, s.pol, s.mem) }
+func (s *script) make() fleet.Plan {
+	if s.mem.Policy = s.setbackPolicy; s.mem.Policy == "" {
+		pol := s.pol.WithDefaults()
+		s.mem.Policy, _ = pol.Digest()
+	}
+	return plan.Make(s.snap, s.pol, s.mem)
+}

@@ -53,6 +53,28 @@ func (d *draft) forbid(launch, remove *fleet.Reason) {
 	}
 }
 
+// setback is why some work is not tried again yet, nil if it may be. What was tried under
+// another policy says nothing: what was wrong may be mended.
+func (d *draft) setback(kind fleet.ActionKind, of string) *fleet.Setback {
+	if len(d.mem.Setbacks) == 0 {
+		return nil
+	}
+	if digest, err := d.pol.Digest(); err != nil || digest != d.mem.Policy {
+		return nil
+	}
+	return d.mem.Setback(kind, of, d.now)
+}
+
+// setBack puts a setback into words.
+func setBack(s *fleet.Setback, subject string) fleet.Reason {
+	what := string(s.Kind)
+	if s.Kind == fleet.ActionLaunch {
+		what = "launching from " + s.Of
+	}
+	return fleet.Because(fleet.ReasonSetback, subject, "what", what, "times", s.Strikes,
+		"why", fmt.Sprintf("%s: %s", s.Class, s.Message), "until", s.Until.UTC().Format(time.RFC3339))
+}
+
 // age is how old the oldest part of the view is that changes by the second. Types, prices
 // and subnets may be hours old, and tasks are swept over minutes in the largest clusters.
 func (d *draft) age() time.Duration {

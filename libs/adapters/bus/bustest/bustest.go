@@ -4,9 +4,12 @@ package bustest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/neap-project/neap/libs/adapters/bus"
 	"github.com/neap-project/neap/libs/adapters/bus/natsembed"
@@ -40,6 +43,24 @@ func Bare(t testing.TB) string {
 func Open(t testing.TB) *bus.Bus {
 	t.Helper()
 	return Connect(t, bus.Config{URL: Start(t)})
+}
+
+// Publish sends an empty message with headers, which come in pairs of name and value, as
+// anybody might who can reach the server.
+func Publish(t testing.TB, url, subject string, headers ...string) {
+	t.Helper()
+	conn, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	msg := nats.NewMsg(subject)
+	for i := 0; i < len(headers); i += 2 {
+		msg.Header.Set(headers[i], headers[i+1])
+	}
+	if err := errors.Join(conn.PublishMsg(msg), conn.Flush()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Connect opens a bus that is closed when the test ends. Unless cfg has a log, what the

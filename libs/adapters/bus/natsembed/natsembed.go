@@ -35,7 +35,7 @@ const startTimeout = 30 * time.Second
 type Server struct{ server *server.Server }
 
 // Start runs a server and waits until it takes connections. Every write is synced to disk
-// before it X
+// before it is confirmed. Close stops it.
 func Start(o Options) (*Server, error) {
 	if o.DataDir == "" {
 		return nil, fmt.Errorf("%w: the embedded NATS server has no data directory: name one", fleet.ErrInvalid)
