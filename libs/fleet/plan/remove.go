@@ -246,6 +246,10 @@ func (d *draft) ripe(idle []drain) []drain {
 	stable, cooldown := time.Duration(d.pol.ScaleDown.StableFor), time.Duration(d.pol.ScaleDown.Cooldown)
 	quiet := d.quietFor()
 	trouble := d.trouble()
+	hoped := 0 // what may still be needed as headroom is no surplus
+	for _, u := range d.units {
+		hoped += u.hoped
+	}
 	var ripe []drain
 	for _, c := range idle {
 		subject := instanceSubject(&d.snap.Instances[c.instance])
@@ -256,6 +260,8 @@ func (d *draft) ripe(idle []drain) []drain {
 			why := *trouble
 			why.Subject = subject
 			d.out.Reasons = append(d.out.Reasons, why)
+		case hoped > 0:
+			d.because(fleet.ReasonUnsettled, subject, "missing", hoped, "wanted", d.headroomWanted())
 		case long < stable && !hurry:
 			d.because(fleet.ReasonUnstable, subject, "for", ago(long), "wait", ago(stable))
 		case quiet < cooldown && !hurry:
