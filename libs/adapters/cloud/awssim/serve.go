@@ -35,7 +35,7 @@ const (
 )
 
 // Serve answers on a listener, which it closes, and keeps the world moving, until ctx ends.
-// Then it finishes the requests under way and returns nil.
+// Then it finishes the requests under way, as far as they do not take long, and returns nil.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	ctx, stop := context.WithCancel(ctx)
 	server := &http.Server{
@@ -58,8 +58,9 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	if err := server.Shutdown(grace); err != nil {
-		_ = server.Close() // whoever is still there has had the time
-		return fmt.Errorf("stop the simulated AWS on %s: %w", listener.Addr(), err)
+		// Whoever is still there has had the time. As a rule it is a connection that a client
+		// opened ahead of need: Shutdown takes it for busy for five seconds.
+		_ = server.Close()
 	}
 	return nil
 }

@@ -313,3 +313,34 @@ func TestSpotIsTaken(t *testing.T) {
 		t.Errorf("the instance is %+v", gone)
 	}
 }
+
+// TestServeStopsBesideASilentConnection: clients open connections ahead of need, and one on
+// which nothing was ever asked must not turn a stop into a failure.
+func TestServeStopsBesideASilentConnection(t *testing.T) {
+	world, err := sim.New(sim.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- New(world, Options{}).Serve(ctx, listener) }()
+	silent, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	// An answer on another connection shows that the silent one, which came first, is known.
+	resp, err := http.Get("http://" + listener.Addr().String() + "/_neap/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	cancel()
+	if err := <-served; err != nil {
+		t.Errorf("stopped with %v", err)
+	}
+}
