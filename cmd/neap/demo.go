@@ -234,7 +234,7 @@ func demoPolicy(server *awssim.Server) fleet.Policy {
 		Limits:   fleet.Limits{MaxInstances: 40},
 		Headroom: fleet.Headroom{Units: []fleet.HeadroomUnit{{CPUUnits: 1024, MemoryMiB: 2048, Count: 2}}},
 		ScaleDown: fleet.ScaleDown{
-			MaxPercentage: 25, StableFor: fleet.Duration(time.Minute), Cooldown: fleet.Duration(time.Minute), MinLifetime: fleet.Duration(3 * time.Minute),
+			MaxPercentage: 25, StableFor: fleet.Duration(time.Minute), Cooldown: fleet.Duration(time.Minute), MinLifetime: fleet.Duration(4 * time.Minute),
 		},
 		Drain: fleet.DrainPolicy{Timeout: fleet.Duration(5 * time.Minute)},
 		LaunchSpecs: []fleet.LaunchSpec{{

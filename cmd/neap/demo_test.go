@@ -17,7 +17,7 @@ func TestDemo(t *testing.T) {
 	for _, s := range stories() {
 		t.Run(s.name, func(t *testing.T) {
 			picture := filepath.Join(t.TempDir(), "demo.svg")
-			out, errs, code := neap(t, "demo", "--scenario", s.name, "--headless", "--output", "json", "--speed", "60", "--svg", picture)
+			out, errs, code := neap(t, "demo", "--scenario", s.name, "--headless", "--output", "json", "--speed", "30", "--svg", picture)
 			var got demoResult
 			if err := json.Unmarshal([]byte(out), &got); err != nil {
 				t.Fatalf("code %d: %v\n%s%s", code, err, out, errs)
@@ -42,7 +42,7 @@ func TestDemo(t *testing.T) {
 }
 
 func TestDemoPrintsEvents(t *testing.T) {
-	out, errs, code := neap(t, "demo", "--scenario", "headroom", "--headless", "--speed", "60")
+	out, errs, code := neap(t, "demo", "--scenario", "headroom", "--headless", "--speed", "30")
 	if code != 0 {
 		t.Fatalf("code %d: %s%s", code, out, errs)
 	}

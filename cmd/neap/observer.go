@@ -18,6 +18,8 @@ type observer struct {
 
 	events       []event
 	targets      map[fleet.ActionID]fleet.InstanceID // of drains and the like
+	seenAt       time.Time                           // when the reading of the newest snapshot began
+	runningSince time.Time                           // zero: not every task runs
 	waitingMax   int
 	instancePeak int
 
@@ -66,6 +68,11 @@ func (o *observer) seeTruth(t sim.Truth) {
 	default:
 		o.waitedLongest = max(o.waitedLongest, t.Now.Sub(o.waitingSince))
 	}
+	if !o.allRunning() {
+		o.runningSince = time.Time{}
+	} else if o.runningSince.IsZero() {
+		o.runningSince = t.Now
+	}
 	o.instancePeak = max(o.instancePeak, o.instancesAlive())
 	o.scene.cost = t.CostPerHour
 }
@@ -113,6 +120,7 @@ func (o *observer) allRunning() bool {
 
 // seeSnapshot takes in what Neap sees.
 func (o *observer) seeSnapshot(s *fleet.Snapshot) {
+	o.seenAt = s.ReadStartedAt
 	o.scene.services = nil
 	service := map[string]int{}
 	for i := range s.Services {
