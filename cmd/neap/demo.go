@@ -218,8 +218,7 @@ func (d *demoCmd) tell(ctx context.Context, c console, tale story, b *bus.Bus, s
 	if _, err := b.Control().ApplyPolicy(ctx, clusterName, policy, nil); err != nil {
 		return nil, err
 	}
-	p := &player{demo: d, console: c, tale: tale, server: server, policy: &policy}
-	p.observer.policy = &policy
+	p := &player{demo: d, console: c, tale: tale, server: server}
 	p.observer.scene.units = policy.Headroom.Units
 	p.observer.scene.speed = d.Speed
 	return p.play(ctx, b)

@@ -12,9 +12,8 @@ import (
 // observer follows the cluster through a story: what Neap sees (snapshots), what it
 // decides (plans, outcomes) and what is true (the world).
 type observer struct {
-	policy *fleet.Policy
-	scene  scene
-	truth  sim.Truth
+	scene scene
+	truth sim.Truth
 
 	events       []event
 	targets      map[fleet.ActionID]fleet.InstanceID // of drains and the like
@@ -52,12 +51,7 @@ func (o *observer) begin(number, of int, title string) {
 func (o *observer) seeTruth(t sim.Truth) {
 	o.truth = t
 	o.scene.now = t.Now
-	waiting := 0
-	for _, c := range t.Clusters {
-		for _, s := range c.Services {
-			waiting += s.Missing
-		}
-	}
+	waiting := o.waitingNow()
 	o.waitingMax = max(o.waitingMax, waiting)
 	o.chapterWaitingMax = max(o.chapterWaitingMax, waiting)
 	switch {
@@ -104,8 +98,6 @@ func (o *observer) waitingNow() int {
 	}
 	return n
 }
-
-func (o *observer) longestWait() time.Duration { return o.waitedLongest }
 
 func (o *observer) allRunning() bool {
 	for _, c := range o.truth.Clusters {

@@ -22,7 +22,6 @@ type player struct {
 	console console
 	tale    story
 	server  *awssim.Server
-	policy  *fleet.Policy
 
 	mu       sync.Mutex // guards what follows: watchers and the player meet here
 	observer observer

@@ -115,7 +115,7 @@ func headroomKept() expectation {
 
 // placedWithin: the longest that tasks were without a place in this chapter.
 func placedWithin(d time.Duration) expectation {
-	return expectation{fmt.Sprintf("no task was without a place for longer than %s", d), func(o *observer) bool { return o.longestWait() <= d }}
+	return expectation{fmt.Sprintf("no task was without a place for longer than %s", d), func(o *observer) bool { return o.waitedLongest <= d }}
 }
 
 func interruptedIsGone() expectation {
