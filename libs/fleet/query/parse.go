@@ -15,9 +15,6 @@ const (
 	// maxDepth bounds recursion, ours and every later walk's. Expressions people
 	// write nest three or four deep; 64 is far beyond them and cheap on the stack.
 	maxDepth = 64
-	// maxList bounds what one "in" costs at every Match. Lists name instance
-	// types or zones; 2000 characters hold about 200 instance types.
-	maxList = 200
 )
 
 // Parse reads an expression of the cluster query language. An error names the
@@ -228,9 +225,6 @@ func (p *parser) listArgument(pred *predicate) error {
 	for {
 		p.space()
 		start := p.pos
-		if len(pred.values) == maxList {
-			return p.fail(start, fmt.Sprintf("at most %d values in a list", maxList))
-		}
 		value, err := p.literal()
 		if err != nil {
 			return err

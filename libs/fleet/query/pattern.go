@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 )
 
@@ -46,6 +47,12 @@ func compilePattern(pattern string) (*regexp.Regexp, *patternError) {
 	if err != nil {
 		return nil, explainPattern(pattern, err)
 	}
+	names := re.SubexpNames()
+	for i, name := range names {
+		if name != "" && slices.Contains(names[:i], name) {
+			return nil, &patternError{0, fmt.Sprintf("two groups named %q", name), "names that differ", nil}
+		}
+	}
 	return re, nil
 }
 
@@ -64,8 +71,14 @@ func explainPattern(pattern string, err error) *patternError {
 		problem.cause = ErrUnsupported
 	case syntax.ErrInvalidCharRange:
 		if strings.HasPrefix(strings.ToLower(bad.Expr), `\p`) {
-			problem.cause = ErrUnsupported // a class of Java's, such as \p{Alpha}
+			problem.cause = ErrUnsupported // a class of Java's
 		}
+	}
+	if bad.Code == syntax.ErrInvalidRepeatOp && strings.HasSuffix(strings.TrimSuffix(bad.Expr, "?"), "}") {
+		problem.cause = ErrUnsupported // Java takes a{2}{3}
+	}
+	if bad.Code == syntax.ErrMissingRepeatArgument && strings.HasPrefix(bad.Expr, "{") {
+		problem.cause = ErrUnsupported // nor does Java need something before {2}
 	}
 	if problem.cause != nil {
 		problem.want = "a pattern without it"
@@ -121,6 +134,10 @@ func foreignEscape(rest string) (name string, length int) {
 		return fmt.Sprintf("backreference %q", rest[:2]), 2
 	case rest[1] == 'k':
 		return `backreference "\\k"`, 2
+	case rest[1] == '0' || rest[1] == 'v': // octal reaches further in Java, and \v is a class
+		return fmt.Sprintf("escape %q", rest[:2]), 2
+	case strings.HasPrefix(rest, `\p{`) || strings.HasPrefix(rest, `\P{`):
+		return foreignProperty(rest)
 	case rest[1] == 'Q' && !strings.Contains(rest, `\E`): // would quote our anchor
 		return `"\\Q" without "\\E"`, 2
 	case rest[1] == 'Q':
@@ -130,6 +147,17 @@ func foreignEscape(rest string) (name string, length int) {
 	default:
 		return "", 2
 	}
+}
+
+// foreignProperty judges the class by name that rest begins with. Categories are named alike
+// in both; RE2 knows scripts by names that Java does not, and none of Java's others.
+func foreignProperty(rest string) (name string, length int) {
+	length = through(rest, "}")
+	const category = len(`\p{Lu}`)
+	if length <= category {
+		return "", length
+	}
+	return fmt.Sprintf("class %q", rest[:length]), length
 }
 
 // foreignClass judges the character class rest begins with. Java has classes
@@ -183,19 +211,22 @@ func foreignGroup(rest string) string {
 	if end := strings.IndexAny(flags, ":)<"); end >= 0 {
 		flags = flags[:end]
 	}
-	if i := strings.IndexAny(flags, "duxU"); i >= 0 { // U means something else in RE2
+	if i := strings.IndexAny(flags, "duxUP"); i >= 0 { // U means something else in RE2, and P is RE2's own
 		return fmt.Sprintf("flag %q", flags[i:i+1])
 	}
 	return ""
 }
 
-// foreignRepeat judges the quantifier rest begins with.
+// counted is a quantifier with numbers.
+var counted = regexp.MustCompile(`^\{[0-9]+(,[0-9]*)?\}`)
+
+// foreignRepeat judges the quantifier rest begins with. A brace without numbers, which RE2
+// takes for itself, is an error in Java.
 func foreignRepeat(rest string) (name string, length int) {
 	length = 1
 	if rest[0] == '{' {
-		length = through(rest, "}")
-		if strings.Trim(rest[1:length], "0123456789,}") != "" {
-			return "", 1 // a brace that is no quantifier
+		if length = len(counted.FindString(rest)); length == 0 {
+			return `brace "{" without numbers`, 1
 		}
 	}
 	if strings.HasPrefix(rest[length:], "+") {

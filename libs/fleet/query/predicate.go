@@ -143,7 +143,7 @@ func (p *predicate) holds(s *Subject) bool {
 }
 
 // textTest makes the test of a predicate on text. The pattern is nil unless the
-// operator takes one. Lists are short, see maxList, so they are searched in order.
+// operator takes one. Lists are short, as expressions are, so they are searched in order.
 func textTest(o op, values []string, pattern *regexp.Regexp) func(string) bool {
 	switch o {
 	case exists, notExists:
@@ -206,7 +206,10 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 // isVersion tells whether text is numbers with dots between and, optionally, a
 // dash and a pre-release name: 1.86.3, 1.0.0-dev.
 func isVersion(text string) bool {
-	numbers, _, _ := strings.Cut(text, "-")
+	numbers, name, dash := strings.Cut(text, "-")
+	if dash && name == "" {
+		return false
+	}
 	after := byte('.')
 	for i := range len(numbers) {
 		c := numbers[i]
