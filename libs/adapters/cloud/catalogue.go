@@ -40,14 +40,19 @@ func (r *Reader) Catalogue(ctx context.Context) (snapshot.Catalogue, error) {
 
 // Types reads the instance types of the region, with their ENI limits.
 func (r *Reader) Types(ctx context.Context) ([]snapshot.InstanceType, error) {
+	return describeTypes(ctx, r, instanceType)
+}
+
+// describeTypes reads all instance types of the region, each as of turns it.
+func describeTypes[T any](ctx context.Context, r *Reader, of func(*ec2types.InstanceTypeInfo) T) ([]T, error) {
 	in := &ec2.DescribeInstanceTypesInput{MaxResults: aws.Int32(typesPage)}
-	var found []snapshot.InstanceType
+	var found []T
 	for {
 		out, err := call(ctx, r.ec2.DescribeInstanceTypes, in)
 		if err != nil {
 			return found, fmt.Errorf("describe instance types: %w", err)
 		}
-		found = append(found, convert(out.InstanceTypes, instanceType)...)
+		found = append(found, convert(out.InstanceTypes, of)...)
 		if in.NextToken = out.NextToken; text(in.NextToken) == "" {
 			return found, nil
 		}

@@ -1,7 +1,9 @@
 package sim
 
 import (
-	"fmt"
+	"encoding/binary"
+	"encoding/hex"
+	"strconv"
 	"time"
 )
 
@@ -44,8 +46,13 @@ func (w *World) delay(d time.Duration, words ...string) time.Duration {
 // hex is n hex digits for the next thing of a kind: what AWS calls an ID.
 func (w *World) hex(kind string, n int) string {
 	w.ids++
-	h := w.hash(kind, fmt.Sprint(w.ids))
-	return fmt.Sprintf("%016x%016x", h, mix(h))[:n]
+	h := w.hash(kind, strconv.FormatUint(w.ids, 10))
+	var digits [32]byte
+	var raw [16]byte
+	binary.BigEndian.PutUint64(raw[:8], h)
+	binary.BigEndian.PutUint64(raw[8:], mix(h))
+	hex.Encode(digits[:], raw[:])
+	return string(digits[:n])
 }
 
 // uuid is an ID in the form of a UUID.

@@ -34,6 +34,8 @@ type cluster struct {
 	hostRoll     roll[*containerInstance]
 	tasks        map[string]*task
 	taskRoll     roll[*task]
+	waiting      []*task // in PROVISIONING without an instance, first come first served
+	looking      bool    // for room for them
 	running      int
 	pending      int
 	placement    *place.Cluster
@@ -70,21 +72,26 @@ func (w *World) CreateCluster(in *CreateClusterInput) (*CreateClusterOutput, err
 	if c := w.clusters[name]; c != nil && c.status == statusActive {
 		return &CreateClusterOutput{Cluster: c.describe(true, true)}, nil
 	}
-	for _, p := range in.CapacityProviders {
-		if w.provider(p) == nil {
-			return nil, invalid("The specified capacity provider '%s' was not found.", p)
-		}
+	providers, err := w.associable(nil, in.CapacityProviders)
+	if err != nil {
+		return nil, err
 	}
 	c := &cluster{
 		seq: w.next(), name: name, arn: w.arn("ecs", "cluster/"+name), status: statusActive,
 		tags: sortedTags(in.Tags), settings: slices.Clone(in.Settings),
-		providers: slices.Clone(in.CapacityProviders), strategy: slices.Clone(in.DefaultCapacityProviderStrategy),
+		providers: providers, strategy: slices.Clone(in.DefaultCapacityProviderStrategy),
 		services: map[string]*service{}, hosts: map[string]*containerInstance{}, past: map[string]*containerInstance{}, tasks: map[string]*task{},
 		placement: place.New(), byNode: map[int]*containerInstance{}, inZone: map[string][]*containerInstance{}, kinds: map[string]*kind{},
 		attributeSet: map[string]*place.Attributes{},
 	}
+	if err := w.checkProviders(c, c.strategy); err != nil {
+		return nil, err
+	}
 	w.clusters[name] = c
 	w.clusterRoll.add(c)
+	for _, name := range c.providers {
+		w.watch(w.provider(name))
+	}
 	return &CreateClusterOutput{Cluster: c.describe(true, true)}, nil
 }
 
@@ -212,66 +219,6 @@ func (c *cluster) owns(arn string) bool {
 	}
 	parts := strings.Split(arn, "/")
 	return len(parts) < 3 || parts[1] == c.name // the old ARNs do not tell the cluster
-}
-
-// DescribeCapacityProviders describes the capacity providers of the account.
-func (w *World) DescribeCapacityProviders(in *DescribeCapacityProvidersInput) (*DescribeCapacityProvidersOutput, error) {
-	after, limit, err := ecsPage("capacity-providers", in.NextToken, in.MaxResults, 10, 10)
-	if err != nil {
-		return nil, err
-	}
-	out := &DescribeCapacityProvidersOutput{CapacityProviders: []CapacityProvider{}, Failures: []Failure{}}
-	all := w.providers
-	if len(in.CapacityProviders) > 0 {
-		all = nil
-		for _, name := range in.CapacityProviders {
-			if p := w.provider(lastPart(name)); p != nil {
-				all = append(all, p)
-			} else {
-				out.Failures = append(out.Failures, Failure{Arn: w.arn("ecs", "capacity-provider/"+lastPart(name)), Reason: "MISSING"})
-			}
-		}
-	}
-	page, next := pageOf(all, after, limit)
-	for _, p := range page {
-		out.CapacityProviders = append(out.CapacityProviders, *p)
-	}
-	out.NextToken = token("capacity-providers", next)
-	return out, nil
-}
-
-// checkProviders refuses a strategy that names a capacity provider that is not there.
-func (w *World) checkProviders(strategy []CapacityProviderStrategyItem) error {
-	for _, item := range strategy {
-		if w.provider(item.CapacityProvider) == nil {
-			return invalid("The specified capacity provider '%.100s' was not found.", item.CapacityProvider)
-		}
-	}
-	return nil
-}
-
-// AddCapacityProvider makes a capacity provider of an auto scaling group, which the world
-// does not scale. Instances join it by [Fixture].
-func (w *World) AddCapacityProvider(name string) {
-	if w.provider(name) != nil {
-		return
-	}
-	w.providers = append(w.providers, &CapacityProvider{
-		CapacityProviderArn: w.arn("ecs", "capacity-provider/"+name), Name: name, Status: statusActive, Tags: []Tag{},
-		AutoScalingGroupProvider: &AutoScalingGroupProvider{
-			AutoScalingGroupArn: w.arn("autoscaling", "autoScalingGroup:"+w.uuid("group")+":autoScalingGroupName/"+name),
-			ManagedScaling:      &ManagedScaling{Status: "DISABLED"}, ManagedTerminationProtection: "DISABLED", ManagedDraining: "DISABLED",
-		},
-	})
-}
-
-func (w *World) provider(name string) *CapacityProvider {
-	for _, p := range w.providers {
-		if p.Name == name {
-			return p
-		}
-	}
-	return nil
 }
 
 // Account settings that change what the world does.

@@ -10,173 +10,36 @@ import (
 
 func formatInt(n int64) string { return strconv.FormatInt(n, 10) }
 
-// DescribeInstances describes instances by ID or page by page, and by filters.
-func (w *World) DescribeInstances(in *DescribeInstancesInput) (*DescribeInstancesOutput, error) {
-	if len(in.InstanceIDs) > 0 && in.MaxResults > 0 {
-		return nil, clientError("InvalidParameterCombination", "The parameter instancesSet cannot be used with the parameter maxResults")
-	}
-	after, limit, err := ec2Page("instances", in.NextToken, in.MaxResults, 5, 1000)
-	if err != nil {
-		return nil, err
-	}
-	var bad error
-	keep := func(m *instance) bool {
-		ok, err := matchAll(in.Filters, m.filterValues)
-		if err != nil {
-			bad = err
-		}
-		return ok && w.visible(m)
-	}
-	var page []*instance
-	var next uint64
-	if len(in.InstanceIDs) > 0 {
-		for _, id := range in.InstanceIDs {
-			m := w.instances[id]
-			if m == nil || !w.visible(m) {
-				return nil, noInstance(id)
-			}
-			if keep(m) {
-				page = append(page, m)
-			}
-		}
-	} else {
-		page, next = w.instanceRoll.page(after, limit, keep)
-	}
-	if bad == nil && w.instanceRoll.len() == 0 {
-		_, bad = matchAll(in.Filters, (&instance{kind: &instanceType{}, subnet: &subnet{}, image: &image{}}).filterValues)
-	}
-	if bad != nil {
-		return nil, bad
-	}
-	out := &DescribeInstancesOutput{NextToken: token("instances", next)}
-	for _, m := range page {
-		if n := len(out.Reservations); n > 0 && out.Reservations[n-1].ReservationID == m.reservation {
-			out.Reservations[n-1].Instances = append(out.Reservations[n-1].Instances, m.describe())
-			continue
-		}
-		out.Reservations = append(out.Reservations, Reservation{
-			ReservationID: m.reservation, OwnerID: w.cfg.Account, Instances: []Instance{m.describe()},
-		})
-	}
-	return out, nil
-}
-
-func (m *instance) filterValues(name string) ([]string, bool) {
-	switch name {
-	case "instance-id":
-		return []string{m.id}, true
-	case "instance-state-name":
-		return []string{m.state.describe().Name}, true
-	case "instance-state-code":
-		return []string{strconv.Itoa(int(m.state))}, true
-	case "instance-type":
-		return []string{m.kind.name}, true
-	case "availability-zone":
-		return []string{m.subnet.Zone}, true
-	case "subnet-id":
-		return []string{m.subnet.ID}, true
-	case "vpc-id":
-		return []string{m.subnet.VPC}, true
-	case "image-id":
-		return []string{m.image.ImageID}, true
-	case "client-token":
-		return []string{m.token}, true
-	case "private-ip-address":
-		return []string{m.ip}, true
-	case "reservation-id":
-		return []string{m.reservation}, true
-	case "instance-lifecycle":
-		if m.spot {
-			return []string{"spot"}, true
-		}
-		return nil, true
-	}
-	return tagValues(m.tags, name)
-}
-
-// CreateTags tags instances, launch templates and subnets.
-func (w *World) CreateTags(in *CreateTagsInput) (*CreateTagsOutput, error) {
-	if in.DryRun {
-		return nil, dryRun()
-	}
-	sets, err := w.ec2Tags(in.Resources)
-	if err != nil {
-		return nil, err
-	}
-	const most = 50
-	for _, tags := range sets {
-		for _, t := range in.Tags {
-			if strings.HasPrefix(t.Key, "aws:") {
-				return nil, clientError("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
-			}
-			setTag(tags, t)
-		}
-		if len(*tags) > most {
-			return nil, clientError("TagLimitExceeded", "The maximum number of Tags for a resource has been reached: %d", most)
-		}
-	}
-	return &CreateTagsOutput{Return: true}, nil
-}
-
-// DeleteTags deletes tags by key, or by key and value.
-func (w *World) DeleteTags(in *DeleteTagsInput) (*DeleteTagsOutput, error) {
-	if in.DryRun {
-		return nil, dryRun()
-	}
-	sets, err := w.ec2Tags(in.Resources)
-	if err != nil {
-		return nil, err
-	}
-	for _, tags := range sets {
-		*tags = slices.DeleteFunc(slices.Clone(*tags), func(t Tag) bool {
-			return slices.ContainsFunc(in.Tags, func(d Tag) bool { return d.Key == t.Key && (d.Value == "" || d.Value == t.Value) })
-		})
-	}
-	return &DeleteTagsOutput{Return: true}, nil
-}
-
-// ec2Tags finds the tags of EC2 resources by their IDs.
-func (w *World) ec2Tags(ids []string) ([]*[]Tag, error) {
-	var sets []*[]Tag
-	for _, id := range ids {
-		switch {
-		case strings.HasPrefix(id, "i-"):
-			m := w.instances[id]
-			if m == nil || !w.visible(m) {
-				return nil, noInstance(id)
-			}
-			sets = append(sets, &m.tags)
-		case strings.HasPrefix(id, "lt-"):
-			t, err := w.template(LaunchTemplateSpecification{LaunchTemplateID: id})
-			if err != nil {
-				return nil, err
-			}
-			sets = append(sets, &t.Tags)
-		case w.subnet(id) != nil:
-			sets = append(sets, &w.subnet(id).Tags)
-		default:
-			return nil, clientError("InvalidID", "The ID '%s' is not valid", clip(id))
-		}
-	}
-	return sets, nil
-}
-
 // DescribeInstanceTypes describes instance types by name and by filters.
 func (w *World) DescribeInstanceTypes(in *DescribeInstanceTypesInput) (*DescribeInstanceTypesOutput, error) {
 	after, limit, err := ec2Page("instance-types", in.NextToken, in.MaxResults, 5, 100)
 	if err != nil {
 		return nil, err
 	}
+	const mostNames = 100
+	if len(in.InstanceTypes) > 0 && in.MaxResults > 0 {
+		return nil, clientError("InvalidParameterCombination", "The parameter InstanceTypes cannot be used with the parameter MaxResults")
+	}
+	if len(in.InstanceTypes) > mostNames {
+		return nil, clientError("InvalidParameterValue", "The request names %d instance types; at most %d are allowed", len(in.InstanceTypes), mostNames)
+	}
+	if err := checkFilters(in.Filters, (&InstanceTypeInfo{}).filterValues); err != nil {
+		return nil, err
+	}
 	types := w.types
 	if len(in.InstanceTypes) > 0 {
 		types = nil
+		var unknown []string
 		for _, name := range in.InstanceTypes {
 			if w.typeNamed[name] == nil {
-				return nil, clientError("InvalidInstanceType", "The following supplied instance types do not exist: [%s]", clip(name))
+				unknown = append(unknown, clip(name))
+				continue
 			}
 			types = append(types, w.typeNamed[name])
 		}
-		limit = max(limit, len(types)) // with names there are no pages
+		if len(unknown) > 0 {
+			return nil, clientError("InvalidInstanceType", "The following supplied instance types do not exist: [%s]", strings.Join(unknown, ", "))
+		}
 	}
 	var all []InstanceTypeInfo
 	for _, t := range types {
@@ -195,7 +58,7 @@ func (w *World) DescribeInstanceTypes(in *DescribeInstanceTypesInput) (*Describe
 
 func (t *instanceType) describe() InstanceTypeInfo {
 	info := InstanceTypeInfo{
-		InstanceType: t.name, CurrentGeneration: true, SupportedUsageClasses: []string{"on-demand", "spot"},
+		InstanceType: t.name, CurrentGeneration: !t.previous, SupportedUsageClasses: []string{"on-demand", "spot"},
 		SupportedVirtualizationTypes: []string{"hvm"}, BareMetal: t.metal, Hypervisor: "nitro",
 		ProcessorInfo: ProcessorInfo{SupportedArchitectures: []string{t.architecture()}},
 		VCPUInfo:      VCPUInfo{DefaultVCpus: t.vcpus, DefaultCores: t.cores(), DefaultThreadsPerCore: t.threads()},
@@ -205,15 +68,27 @@ func (t *instanceType) describe() InstanceTypeInfo {
 		},
 		BurstablePerformanceSupported: t.burstable, InstanceStorageSupported: t.localGB > 0,
 	}
-	if t.metal {
+	switch {
+	case t.metal:
 		info.Hypervisor = ""
+	case t.xen:
+		info.Hypervisor = "xen"
+	}
+	if t.mbps > 0 {
+		info.NetworkInfo.NetworkCards = []NetworkCardInfo{{
+			NetworkPerformance: info.NetworkInfo.NetworkPerformance, MaximumNetworkInterfaces: t.enis, BaselineBandwidthInGbps: float64(t.mbps) / 1000,
+		}}
 	}
 	if t.localGB > 0 {
 		info.InstanceStorageInfo = &InstanceStorageInfo{TotalSizeInGB: t.localGB}
 	}
 	if t.gpus > 0 {
+		manufacturer := "NVIDIA"
+		if strings.HasPrefix(t.gpuName, "radeon") {
+			manufacturer = "AMD"
+		}
 		info.GpuInfo = &GpuInfo{Gpus: []GpuDeviceInfo{{
-			Name: strings.ToUpper(t.gpuName), Manufacturer: "NVIDIA", Count: t.gpus, MemoryInfo: GpuDeviceMemoryInfo{SizeInMiB: t.gpuMemory},
+			Name: strings.ToUpper(t.gpuName), Manufacturer: manufacturer, Count: t.gpus, MemoryInfo: GpuDeviceMemoryInfo{SizeInMiB: t.gpuMemory},
 		}}}
 	}
 	return info
@@ -241,8 +116,42 @@ func (i *InstanceTypeInfo) filterValues(name string) ([]string, bool) {
 		return []string{formatInt(i.MemoryInfo.SizeInMiB)}, true
 	case "hypervisor":
 		return []string{i.Hypervisor}, true
+	case "instance-storage-supported":
+		return []string{strconv.FormatBool(i.InstanceStorageSupported)}, true
+	case "network-info.maximum-network-interfaces":
+		return []string{formatInt(i.NetworkInfo.MaximumNetworkInterfaces)}, true
+	case "network-info.network-performance":
+		return []string{i.NetworkInfo.NetworkPerformance}, true
+	case "vcpu-info.default-cores":
+		return []string{formatInt(i.VCPUInfo.DefaultCores)}, true
+	case "vcpu-info.default-threads-per-core":
+		return []string{formatInt(i.VCPUInfo.DefaultThreadsPerCore)}, true
+	case "supported-boot-mode", "supported-root-device-type", "processor-info.supported-features", "free-tier-eligible",
+		"auto-recovery-supported", "dedicated-hosts-supported", "hibernation-supported", "ebs-info.nvme-support", "network-info.ena-support",
+		"network-info.efa-supported", "network-info.encryption-in-transit-supported", "nitro-enclaves-support":
+		return i.rarely(name), true
 	}
 	return nil, false
+}
+
+// rarely are the values for filters that are about every type of the catalogue alike.
+func (i *InstanceTypeInfo) rarely(name string) []string {
+	switch name {
+	case "supported-boot-mode":
+		if len(i.ProcessorInfo.SupportedArchitectures) > 0 && i.ProcessorInfo.SupportedArchitectures[0] == "arm64" {
+			return []string{"uefi"}
+		}
+		return []string{"legacy-bios", "uefi"}
+	case "supported-root-device-type":
+		return []string{"ebs"}
+	case "ebs-info.nvme-support", "network-info.ena-support":
+		return []string{"required"}
+	case "auto-recovery-supported":
+		return []string{"true"}
+	case "free-tier-eligible":
+		return []string{"false"}
+	}
+	return nil
 }
 
 // DescribeInstanceTypeOfferings tells where types are sold.
@@ -250,6 +159,9 @@ func (w *World) DescribeInstanceTypeOfferings(in *DescribeInstanceTypeOfferingsI
 	after, limit, err := ec2Page("offerings", in.NextToken, in.MaxResults, 5, 1000)
 	if err != nil {
 		return nil, err
+	}
+	if !slices.Contains([]string{"", "region", "availability-zone", "availability-zone-id"}, in.LocationType) {
+		return nil, clientError("InvalidParameterValue", "Value (%s) for parameter LocationType is invalid. Valid values: region, availability-zone, availability-zone-id", clip(in.LocationType))
 	}
 	var all []InstanceTypeOffering
 	for _, t := range w.types {
@@ -318,6 +230,18 @@ func (w *World) DescribeSubnets(in *DescribeSubnetsInput) (*DescribeSubnetsOutpu
 				return []string{s.Zone}, true
 			case "state":
 				return []string{"available"}, true
+			case "availability-zone-id", "availabilityZoneId":
+				return []string{w.zoneIDOf(s.Zone)}, true
+			case "cidr-block", "cidr", "cidrBlock":
+				return []string{s.CIDR}, true
+			case "owner-id":
+				return []string{w.cfg.Account}, true
+			case "available-ip-address-count":
+				return []string{strconv.Itoa(max(s.free, 0))}, true
+			case "default-for-az", "defaultForAz", "map-public-ip-on-launch":
+				return []string{"false"}, true
+			case "subnet-arn":
+				return []string{w.arn("ec2", "subnet/"+s.ID)}, true
 			}
 			return tagValues(s.Tags, name)
 		})
@@ -347,6 +271,11 @@ func (w *World) describeSubnet(s *subnet) SubnetInfo {
 
 // DescribeAvailabilityZones describes the zones of the region.
 func (w *World) DescribeAvailabilityZones(in *DescribeAvailabilityZonesInput) (*DescribeAvailabilityZonesOutput, error) {
+	for _, name := range in.ZoneNames {
+		if !w.cfg.hasZone(name) {
+			return nil, clientError("InvalidParameterValue", "Invalid availability zone: [%s]", clip(name))
+		}
+	}
 	out := &DescribeAvailabilityZonesOutput{}
 	for _, z := range w.cfg.Zones {
 		if len(in.ZoneNames) > 0 && !slices.Contains(in.ZoneNames, z.Name) || len(in.ZoneIDs) > 0 && !slices.Contains(in.ZoneIDs, z.ID) {
@@ -366,6 +295,8 @@ func (w *World) DescribeAvailabilityZones(in *DescribeAvailabilityZonesInput) (*
 				return []string{"availability-zone"}, true
 			case "opt-in-status":
 				return []string{"opt-in-not-required"}, true
+			case "group-name", "message", "parent-zone-id", "parent-zone-name":
+				return nil, true
 			}
 			return nil, false
 		})
@@ -374,7 +305,7 @@ func (w *World) DescribeAvailabilityZones(in *DescribeAvailabilityZonesInput) (*
 		}
 		if ok {
 			out.AvailabilityZones = append(out.AvailabilityZones, AvailabilityZone{
-				ZoneName: z.Name, State: "available", RegionName: w.cfg.Region, ZoneID: z.ID, ZoneType: "availability-zone",
+				ZoneName: z.Name, State: w.zoneState(z.Name), RegionName: w.cfg.Region, ZoneID: z.ID, ZoneType: "availability-zone",
 			})
 		}
 	}
@@ -397,13 +328,25 @@ func (w *World) DescribeSpotPriceHistory(in *DescribeSpotPriceHistoryInput) (*De
 	if len(in.ProductDescriptions) > 0 && !anyMatch(in.ProductDescriptions, []string{product, product + " (Amazon VPC)"}) {
 		return out, nil
 	}
+	zoneAsked := in.AvailabilityZone
+	for _, z := range w.cfg.Zones {
+		if in.AvailabilityZoneID == z.ID {
+			zoneAsked = z.Name
+		}
+	}
+	if zoneAsked != "" && !w.cfg.hasZone(zoneAsked) || in.AvailabilityZoneID != "" && zoneAsked == "" {
+		return nil, clientError("InvalidParameterValue", "Invalid availability zone: [%s]", clip(cmp.Or(zoneAsked, in.AvailabilityZoneID)))
+	}
+	if !in.EndTime.IsZero() && in.EndTime.Before(in.StartTime.Time) {
+		return nil, clientError("InvalidParameterValue", "The end time must not be before the start time")
+	}
 	start, end := w.priceRange(in)
 	for _, t := range w.types {
 		if len(in.InstanceTypes) > 0 && !slices.Contains(in.InstanceTypes, t.name) {
 			continue
 		}
 		for _, zone := range t.zones {
-			if in.AvailabilityZone != "" && in.AvailabilityZone != zone {
+			if zoneAsked != "" && zoneAsked != zone {
 				continue
 			}
 			ok, err := matchAll(in.Filters, func(name string) ([]string, bool) {

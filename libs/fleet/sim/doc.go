@@ -16,9 +16,15 @@
 // they unlock, for answers share memory with the world and must not be changed. It never
 // reads a clock.
 //
-// Where to find what: an operation stands in the file named after its subject (cluster,
-// definition, service, task_api, host_api; launch, fleetlaunch, template, describe_ec2;
-// image, pricing, queue_sqs). What happens by itself is in scheduler, daemon and victims
-// (services), task and host (tasks and their instances), machine and userdata (EC2), events
-// and queue (what falls due). The side door is control, script, statement and truth.
+// Where to find what: an operation stands in the file named after its subject: cluster,
+// definition, service, update_service, deployment_api, task_api, runtask, host_api, provider
+// (ECS); run_instances, fleetlaunch, template, describe_ec2, terminate, power, offers (EC2);
+// autoscaling; image, pricing, queue_sqs, eventbridge. Their inputs and outputs are in types_*.
+//
+// What happens by itself is in scheduler, deployment, rebalance, daemon, victims, health and
+// failure (services), managed and provisioning (capacity providers), task, host, boot,
+// registration and agent (tasks and instances), machine, spot, zone and consistency (EC2),
+// events and eventfaults (what is told of it), and queue (what falls due). limits and outage
+// are the account's troubles. The side door is control, script, statement_*, truth, history
+// and saved_*.
 package sim

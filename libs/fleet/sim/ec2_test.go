@@ -270,7 +270,7 @@ func ids(w *World) []string {
 func TestTerminateInstances(t *testing.T) {
 	w := run(t, Config{Delays: Delays{Linger: time.Hour}}, "cluster web\nlaunch m7i.large count 3", 2*time.Minute)
 	list := ids(w)
-	_, err := w.TerminateInstances(&TerminateInstancesInput{InstanceIDs: append(list, "i-none")})
+	_, err := w.TerminateInstances(&TerminateInstancesInput{InstanceIDs: append(list, "i-0123456789abcdef0")})
 	failsWith(t, "one unknown", err, "InvalidInstanceID.NotFound")
 	w.instances[list[0]].protected = true
 	_, err = w.TerminateInstances(&TerminateInstancesInput{InstanceIDs: list[:2]})
@@ -304,7 +304,7 @@ func TestVisibilityDelay(t *testing.T) {
 	failsWith(t, "at once", err, "InvalidInstanceID.NotFound")
 	_, err = w.CreateTags(&CreateTagsInput{Resources: []string{id}, Tags: []Tag{{"a", "b"}}})
 	failsWith(t, "tag at once", err, "InvalidInstanceID.NotFound")
-	w.Advance(w.Now().Add(5 * time.Second))
+	w.Advance(w.Now().Add(8 * time.Second))
 	must(w.DescribeInstances(&DescribeInstancesInput{InstanceIDs: []string{id}}))(t)
 	must(w.CreateTags(&CreateTagsInput{Resources: []string{id}, Tags: []Tag{{"a", "b"}, {"c", "d"}}}))(t)
 	must(w.DeleteTags(&DeleteTagsInput{Resources: []string{id}, Tags: []Tag{{"a", ""}, {"c", "other"}}}))(t)
@@ -412,7 +412,7 @@ func TestCatalogueOperations(t *testing.T) {
 func TestEveryTypeRegistersSomethingAndCostsSomething(t *testing.T) {
 	w := must(New(Config{}))(t)
 	for _, typ := range w.types {
-		r := typ.registers(0)
+		r := w.registers(&instance{kind: typ, image: w.images[0]})
 		if r.CPUUnits != typ.vcpus*1024 || r.MemoryMiB <= 0 || r.MemoryMiB >= typ.memory || r.ENIs < 0 {
 			t.Errorf("%s registers %v of %d MiB", typ.name, r, typ.memory)
 		}
@@ -444,49 +444,6 @@ func TestParameters(t *testing.T) {
 	}
 	_, err := w.GetParameter(&GetParameterInput{Name: "/nothing"})
 	failsWith(t, "unknown parameter", err, "ParameterNotFound")
-}
-
-func TestParseUserData(t *testing.T) {
-	at := time.Date(2026, 1, 5, 9, 5, 0, 0, time.UTC)
-	for _, c := range []struct {
-		name, text string
-		want       agentConfig
-	}{
-		{
-			"here-document", "#!/bin/bash\ncat <<'EOF_' >> /etc/ecs/ecs.config\nECS_CLUSTER=web\nECS_INSTANCE_ATTRIBUTES={\"a\":\"b\"}\nECS_ENABLE_SPOT_INSTANCE_DRAINING=true\nECS_RESERVED_MEMORY=256\nEOF_\n",
-			agentConfig{cluster: "web", attributes: map[string]string{"a": "b"}, drainOnSpot: true, reservedMemory: 256},
-		},
-		{"echo", "#!/bin/bash\necho ECS_CLUSTER=web >> /etc/ecs/ecs.config", agentConfig{cluster: "web"}},
-		{"quoted echo", "echo \"ECS_CLUSTER=web\" >> /etc/ecs/ecs.config;", agentConfig{cluster: "web"}},
-		{"quoted value", "ECS_CLUSTER='web'\r\n", agentConfig{cluster: "web"}},
-		{"comment", "# ECS_CLUSTER=web", agentConfig{}},
-		{"mime", "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"x\"\n\n--x\nContent-Type: text/x-shellscript\n\n#!/bin/sh\ncat >> /etc/ecs/ecs.config <<EOF\nECS_CLUSTER=web\nEOF\n--x--", agentConfig{cluster: "web"}},
-		{
-			"bottlerocket", "[settings.ecs]\ncluster = \"web\"\nreserved-memory = 10\n[settings.ecs.instance-attributes]\n\"neap.dev/lifecycle\" = \"spot\"\n",
-			agentConfig{cluster: "web", reservedMemory: 10, attributes: map[string]string{"neap.dev/lifecycle": "spot"}},
-		},
-		{"deadline", "# neap.dev/boot-deadline=2026-01-05T09:05:00Z\nECS_CLUSTER=web", agentConfig{cluster: "web", deadline: at}},
-		{"deadline in epoch seconds", fmt.Sprintf("BOOT_DEADLINE=%d\nECS_CLUSTER=web", at.Unix()), agentConfig{cluster: "web", deadline: at}},
-		{"boot guard", "if [ -n \"$launched\" ] && [ $(( $(date +%s) - $(date -d \"$launched\" +%s) )) -gt 420 ]; then\nECS_CLUSTER=web", agentConfig{cluster: "web", bootWithin: 7 * time.Minute}},
-		{"tags", `ECS_CONTAINER_INSTANCE_TAGS={"k":"v","a":"b"}`, agentConfig{tags: []Tag{{"a", "b"}, {"k", "v"}}}},
-		{"nonsense", "ECS_INSTANCE_ATTRIBUTES={\nECS_RESERVED_MEMORY=much", agentConfig{}},
-	} {
-		got := parseUserData(c.text)
-		if fmt.Sprint(got) != fmt.Sprint(c.want) {
-			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
-		}
-	}
-}
-
-func TestBootDeadline(t *testing.T) {
-	w := must(New(Config{}))(t)
-	must(w.CreateCluster(&CreateClusterInput{ClusterName: "web"}))(t)
-	late := "ECS_CLUSTER=web\nBOOT_DEADLINE=" + w.Now().Add(10*time.Second).Format(time.RFC3339)
-	must(w.RunInstances(&RunInstancesInput{ImageID: al2023, InstanceType: "m7i.large", MinCount: 1, MaxCount: 1, UserData: base64.StdEncoding.EncodeToString([]byte(late))}))(t)
-	w.Advance(w.Now().Add(5 * time.Minute))
-	if got := w.Truth(); got.History.LateBoots != 1 || got.Instances[0].State != "terminated" || got.Clusters[0].Hosts != 0 {
-		t.Errorf("truth %+v", got)
-	}
 }
 
 func TestAgentWaitsForItsCluster(t *testing.T) {

@@ -38,7 +38,7 @@ func drainQueue(t *testing.T, w *World, queue string) []event {
 }
 
 func TestEventsTellWhatHappens(t *testing.T) {
-	w := run(t, Config{EventQueues: []string{"events"}}, "cluster web\ntask web cpu 10 memory 10\nlaunch m7i.large lifecycle spot\nat 60s service web task web desired 1\nat 2m rebalance spot\nat 3m interrupt spot", 10*time.Minute)
+	w := run(t, Config{EventQueues: []string{"events"}}, "cluster web\ntask web cpu 10 memory 10\nlaunch m7i.large lifecycle spot\nat 60s service web task web desired 2\nat 100s service web desired 1\nat 2m rebalance spot\nat 3m interrupt spot", 10*time.Minute)
 	kinds := map[string]int{}
 	statuses := map[string]bool{}
 	versions := map[string]int64{}
@@ -133,7 +133,8 @@ func TestQueueVisibility(t *testing.T) {
 	w := must(New(Config{}))(t)
 	url := must(w.CreateQueue(&CreateQueueInput{QueueName: "q", Attributes: map[string]string{"VisibilityTimeout": "10"}}))(t).QueueURL
 	must(w.SendMessage(&SendMessageInput{QueueURL: url, MessageBody: "hello"}))(t)
-	must(w.SendMessage(&SendMessageInput{QueueURL: url, MessageBody: "later", DelaySeconds: 60}))(t)
+	delay := 60
+	must(w.SendMessage(&SendMessageInput{QueueURL: url, MessageBody: "later", DelaySeconds: &delay}))(t)
 	receive := func() []Message {
 		return must(w.ReceiveMessage(&ReceiveMessageInput{QueueURL: url, MaxNumberOfMessages: 10, AttributeNames: []string{"All"}}))(t).Messages
 	}

@@ -17,6 +17,21 @@ func matchAll(filters []Filter, value func(name string) (values []string, ok boo
 	return true, nil
 }
 
+// checkFilters refuses filters that an operation does not have, before there is anything to
+// try them on, and more values than EC2 takes.
+func checkFilters(filters []Filter, value func(name string) (values []string, ok bool)) error {
+	const mostValues = 200
+	for _, f := range filters {
+		if _, known := value(f.Name); !known {
+			return clientError("InvalidParameterValue", "The filter '%s' is invalid", clip(f.Name))
+		}
+		if len(f.Values) > mostValues {
+			return clientError("FilterLimitExceeded", "The maximum number of filter values specified on a single call is %d", mostValues)
+		}
+	}
+	return nil
+}
+
 func anyMatch(patterns, values []string) bool {
 	for _, p := range patterns {
 		for _, v := range values {

@@ -15,9 +15,6 @@ const (
 // CreateFleet launches instances at once from the best of many offerings. Success may be
 // partial: what could not be had is in Errors, with the same HTTP status.
 func (w *World) CreateFleet(in *CreateFleetInput) (*CreateFleetOutput, error) {
-	if in.DryRun {
-		return nil, dryRun()
-	}
 	var done CreateFleetOutput
 	body, err := bodyOf(in)
 	if err != nil {
@@ -26,33 +23,57 @@ func (w *World) CreateFleet(in *CreateFleetInput) (*CreateFleetOutput, error) {
 	if found, err := w.repeated("CreateFleet", in.ClientToken, body, &done); err != nil || found {
 		return &done, err
 	}
-	onDemand, spot, err := fleetTargets(in)
+	onDemand, spot, err := checkFleet(in)
 	if err != nil {
 		return nil, err
 	}
-	f := &fleetLaunch{w: w, in: in, reservation: "r-" + w.hex("reservation", 17)}
-	f.out.FleetID = "fleet-" + w.uuid("fleet")
+	f := &fleetLaunch{w: w, in: in}
 	if err := f.read(); err != nil {
 		return nil, err
 	}
+	if in.DryRun {
+		return nil, dryRun()
+	}
+	f.reservation = "r-" + w.hex("reservation", 17)
+	f.out.FleetID = "fleet-" + w.uuid("fleet")
 	f.fill(false, onDemand, in.OnDemandOptions)
 	f.fill(true, spot, in.SpotOptions)
 	w.seen.asked(in.ClientToken, in.TargetCapacitySpecification.TotalTargetCapacity)
-	w.remember("CreateFleet", in.ClientToken, body, &f.out)
+	w.remember("CreateFleet", in.ClientToken, body, &f.out, f.made...)
+	w.keepFleet(in, &f.out)
 	return &f.out, nil
 }
 
-// fleetTargets is how much a fleet wants of each lifecycle.
-func fleetTargets(in *CreateFleetInput) (onDemand, spot int, err error) {
+// checkFleet refuses fleets that EC2 refuses, or that the simulated EC2 does not make, and
+// tells how much a fleet wants of each lifecycle.
+func checkFleet(in *CreateFleetInput) (onDemand, spot int, err error) {
+	switch in.Type {
+	case "instant":
+	case "", "maintain", "request":
+		return 0, 0, clientError("InvalidParameterValue", "The simulated EC2 makes fleets of type instant only, not %q.", cmp.Or(in.Type, "maintain"))
+	default:
+		return 0, 0, clientError("InvalidParameterValue", "Value (%s) for parameter Type is invalid. Valid values: instant, maintain, request", clip(in.Type))
+	}
+	if err := checkFleetOptions("SpotOptions", in.SpotOptions, spotStrategies); err != nil {
+		return 0, 0, err
+	}
+	if err := checkFleetOptions("OnDemandOptions", in.OnDemandOptions, onDemandStrategies); err != nil {
+		return 0, 0, err
+	}
+	if err := checkTagSpecifications(in.TagSpecifications, "fleet", "instance", "volume", "network-interface"); err != nil {
+		return 0, 0, err
+	}
 	t := in.TargetCapacitySpecification
 	rest := t.TotalTargetCapacity - t.OnDemandTargetCapacity - t.SpotTargetCapacity
 	switch {
-	case in.Type != "instant":
-		return 0, 0, clientError("InvalidParameterValue", "The simulated EC2 makes fleets of type instant only, not %q.", clip(in.Type))
 	case len(in.LaunchTemplateConfigs) == 0:
 		return 0, 0, clientError("MissingParameter", "The request must contain the parameter LaunchTemplateConfigs")
 	case len(in.LaunchTemplateConfigs) > mostFleetConfigs:
 		return 0, 0, clientError("InvalidParameterValue", "A fleet has at most %d launch template configurations", mostFleetConfigs)
+	case t.TargetCapacityUnitType != "" && t.TargetCapacityUnitType != "units":
+		return 0, 0, clientError("InvalidParameterCombination", "TargetCapacityUnitType %q needs InstanceRequirements, which the simulated EC2 does not have: use units", clip(t.TargetCapacityUnitType))
+	case !slices.Contains([]string{"", "spot", "on-demand"}, t.DefaultTargetCapacityType):
+		return 0, 0, clientError("InvalidParameterValue", "Value (%s) for parameter DefaultTargetCapacityType is invalid. Valid values: spot, on-demand", clip(t.DefaultTargetCapacityType))
 	case t.TotalTargetCapacity < 0 || t.TotalTargetCapacity > mostFleetCapacity || rest < 0 || min(t.OnDemandTargetCapacity, t.SpotTargetCapacity) < 0:
 		return 0, 0, clientError("InvalidTargetCapacitySpecification", "The target capacity must be between 0 and %d and not less than its parts: %d", mostFleetCapacity, t.TotalTargetCapacity)
 	}
@@ -65,6 +86,21 @@ func fleetTargets(in *CreateFleetInput) (onDemand, spot int, err error) {
 	return onDemand, spot, nil
 }
 
+func checkFleetOptions(name string, options FleetOptions, strategies []string) error {
+	switch {
+	case options.AllocationStrategy != "" && !slices.Contains(strategies, options.AllocationStrategy):
+		return clientError("InvalidParameterValue", "Value (%s) for parameter %s.AllocationStrategy is invalid. Valid values: %v", clip(options.AllocationStrategy), name, strategies)
+	case options.MinTargetCapacity < 0 || options.InstancePoolsToUseCount < 0:
+		return clientError("InvalidParameterValue", "%s.MinTargetCapacity and InstancePoolsToUseCount must not be negative", name)
+	case options.MinTargetCapacity > 0 && !options.SingleInstanceType && !options.SingleAvailabilityZone:
+		return clientError("InvalidParameterCombination", "%s.MinTargetCapacity can be used with SingleInstanceType or SingleAvailabilityZone only", name)
+	case options.InstancePoolsToUseCount > 0 && cmp.Or(options.AllocationStrategy, lowestPrice) != lowestPrice:
+		return clientError("InvalidParameterCombination", "%s.InstancePoolsToUseCount can be used with the allocation strategy lowest-price only", name)
+	}
+	_, err := readPriceLimit(name+".MaxTotalPrice", options.MaxTotalPrice)
+	return err
+}
+
 // fleetLaunch is one instant fleet being filled.
 type fleetLaunch struct {
 	w           *World
@@ -72,6 +108,7 @@ type fleetLaunch struct {
 	out         CreateFleetOutput
 	reservation string
 	rows        []fleetRow
+	made        []*instance
 }
 
 // fleetRow is one override with the template it starts from.
@@ -101,6 +138,12 @@ func (f *fleetLaunch) read() error {
 			row := fleetRow{data: v.LaunchTemplateData, from: LaunchTemplateAndOverrides{LaunchTemplateSpecification: named, Overrides: o}}
 			row.data.InstanceType = cmp.Or(o.InstanceType, row.data.InstanceType)
 			row.data.ImageID = cmp.Or(o.ImageID, row.data.ImageID)
+			if o.InstanceRequirements != nil {
+				row.data.InstanceRequirements = o.InstanceRequirements
+			}
+			if len(o.BlockDeviceMappings) > 0 {
+				row.data.BlockDeviceMappings = o.BlockDeviceMappings
+			}
 			f.rows = append(f.rows, row)
 			if s := f.w.subnet(o.SubnetID); s != nil {
 				if other := subnetOf[s.Zone]; other != "" && other != s.ID {
@@ -118,48 +161,69 @@ func (f *fleetLaunch) candidates(spot bool) []candidate {
 	var list []candidate
 	for _, row := range f.rows {
 		o := candidate{spot: spot, from: row.from, weight: 1, priority: -1}
-		over := row.from.Overrides
-		zone := over.AvailabilityZone
-		if over.Placement != nil {
-			zone = cmp.Or(zone, over.Placement.AvailabilityZone)
-		}
-		subnetID := over.SubnetID
-		for _, n := range row.data.NetworkInterfaces {
-			subnetID = cmp.Or(subnetID, n.SubnetID)
-		}
-		err := f.w.apply(&o, row.data)
-		if err == nil {
-			err = f.w.complete(&o, row.data.InstanceType, subnetID, zone, row.data.ImageID)
-		}
-		if err != nil {
-			f.fail(o, err)
+		if err := f.prepare(&o, row); err != nil {
+			f.out.Errors = append(f.out.Errors, failure(&o, err))
 			continue
 		}
-		if weight := over.WeightedCapacity; weight != nil {
-			const least, most = 0.01, 1000 // of one instance
-			if !(*weight >= least && *weight <= most) {
-				f.fail(o, clientError("InvalidParameterValue", "WeightedCapacity must be between %v and %v: %v", least, most, *weight))
-				continue
-			}
-			o.weight = *weight
-		}
-		if over.Priority != nil {
-			o.priority = *over.Priority
-		}
-		o.tags = append(slices.Clone(o.tags), tagsFor(f.in.TagSpecifications, "instance")...)
-		o.tags = append(o.tags, Tag{"aws:ec2:fleet-id", f.out.FleetID})
 		list = append(list, o)
 	}
 	return list
 }
 
-func (f *fleetLaunch) fail(o candidate, err error) {
-	failure := FleetError{LaunchTemplateAndOverrides: o.from, Lifecycle: lifecycleName(o.spot), ErrorCode: "InternalError", ErrorMessage: err.Error()}
+// prepare makes a candidate of an override.
+func (f *fleetLaunch) prepare(o *candidate, row fleetRow) error {
+	over := row.from.Overrides
+	zone := over.AvailabilityZone
+	if over.Placement != nil {
+		zone = cmp.Or(zone, over.Placement.AvailabilityZone)
+	}
+	for _, z := range f.w.cfg.Zones {
+		if z.ID == over.AvailabilityZoneID {
+			zone = cmp.Or(zone, z.Name)
+		}
+	}
+	subnetID := over.SubnetID
+	for _, n := range row.data.NetworkInterfaces {
+		subnetID = cmp.Or(subnetID, n.SubnetID)
+	}
+	if err := f.w.apply(o, row.data); err != nil {
+		return err
+	}
+	if err := f.w.complete(o, row.data.InstanceType, subnetID, zone, row.data.ImageID); err != nil {
+		return err
+	}
+	if weight := over.WeightedCapacity; weight != nil {
+		const least, most = 0.01, 1000 // of one instance
+		if !(*weight >= least && *weight <= most) {
+			return clientError("InvalidParameterValue", "WeightedCapacity must be between %v and %v: %v", least, most, *weight)
+		}
+		o.weight = *weight
+	}
+	if over.Priority != nil {
+		if !(*over.Priority >= 0) {
+			return clientError("InvalidParameterValue", "Priority must not be negative: %v", *over.Priority)
+		}
+		o.priority = *over.Priority
+	}
+	if o.spot && over.MaxPrice != "" {
+		var err error
+		if o.maxPrice, err = readPriceLimit("MaxPrice", over.MaxPrice); err != nil {
+			return err
+		}
+	}
+	o.tag(f.in.TagSpecifications)
+	o.tags = append(o.tags, Tag{"aws:ec2:fleet-id", f.out.FleetID})
+	return nil
+}
+
+// failure is what an answer says of an offering that could not be had.
+func failure(o *candidate, err error) FleetError {
+	e := FleetError{LaunchTemplateAndOverrides: o.from, Lifecycle: lifecycleName(o.spot), ErrorCode: "InternalError", ErrorMessage: err.Error()}
 	var known *Error
 	if errors.As(err, &known) {
-		failure.ErrorCode, failure.ErrorMessage = known.Code, known.Message
+		e.ErrorCode, e.ErrorMessage = known.Code, known.Message
 	}
-	f.out.Errors = append(f.out.Errors, failure)
+	return e
 }
 
 func lifecycleName(spot bool) string {
@@ -169,63 +233,33 @@ func lifecycleName(spot bool) string {
 	return "on-demand"
 }
 
-// fill launches up to target capacity of one lifecycle, from the best offering on.
+// fill launches up to target capacity of one lifecycle, from the best offerings on. Where
+// it must do with one type or zone, that is the first that has enough, or else has most.
 func (f *fleetLaunch) fill(spot bool, target int, options FleetOptions) {
 	if target <= 0 {
 		return
 	}
 	list := f.candidates(spot)
-	f.w.rank(list, cmp.Or(options.AllocationStrategy, "lowest-price"))
-	if options.AllocationStrategy == "diversified" {
-		list = f.spread(list, target)
-	}
-	share := make([]int, len(list))
-	left := float64(target)
-	for i := range list {
-		if left <= 0 {
+	f.w.rank(list, cmp.Or(options.AllocationStrategy, lowestPrice), float64(target))
+	var best allotment
+	for _, group := range groups(list, options) {
+		a := f.allot(group, float64(target), options)
+		f.out.Errors = append(f.out.Errors, a.failed...)
+		if a.filled > best.filled {
+			best = a
+		}
+		if best.filled >= float64(target) {
 			break
 		}
-		if f.barred(list, share, i, options) {
-			continue
-		}
-		want := int((left + list[i].weight - 0.001) / list[i].weight)
-		if options.AllocationStrategy == "diversified" {
-			want = min(want, max((target+len(list)-1)/len(list), 1))
-		}
-		got, why := f.w.capacity(&list[i], want)
-		share[i] = got
-		if options.MinTargetCapacity == 0 && got > 0 {
-			f.take(list[i], got) // at once: others share its subnet and quota
-		}
-		left -= float64(got) * list[i].weight
-		if got < want {
-			f.fail(list[i], why)
-		}
 	}
-	if options.MinTargetCapacity == 0 || float64(target)-left < float64(options.MinTargetCapacity) {
-		return // taken already, or all or nothing and it is nothing
+	if best.filled < float64(options.MinTargetCapacity) {
+		return // all or nothing, and it is nothing
 	}
-	for i, n := range share {
+	for i, n := range best.share {
 		if n > 0 {
-			f.take(list[i], n)
+			f.take(best.list[i], n)
 		}
 	}
-}
-
-// barred reports whether an offering may not be used beside those already chosen.
-func (f *fleetLaunch) barred(list []candidate, share []int, i int, options FleetOptions) bool {
-	for j, n := range share[:i] {
-		if n > 0 && (options.SingleInstanceType && list[j].kind != list[i].kind ||
-			options.SingleAvailabilityZone && list[j].subnet.Zone != list[i].subnet.Zone) {
-			return true
-		}
-	}
-	return false
-}
-
-// spread keeps no more offerings than there are instances to launch.
-func (f *fleetLaunch) spread(list []candidate, target int) []candidate {
-	return list[:min(len(list), max(target, 1))]
 }
 
 func (f *fleetLaunch) take(o candidate, count int) {
@@ -234,33 +268,7 @@ func (f *fleetLaunch) take(o candidate, count int) {
 	over.InstanceType, over.AvailabilityZone = o.kind.name, o.subnet.Zone
 	for _, m := range f.w.take(f.reservation, f.in.ClientToken, o, count) {
 		made.InstanceIDs = append(made.InstanceIDs, m.id)
+		f.made = append(f.made, m)
 	}
 	f.out.Instances = append(f.out.Instances, made)
-}
-
-// rank puts offerings in the order in which an allocation strategy tries them.
-func (w *World) rank(list []candidate, strategy string) {
-	score := func(o *candidate) float64 { return float64(o.price) / o.weight }
-	switch strategy {
-	case "price-capacity-optimized":
-		// Cheap among the deep pools: an often interrupted pool must be a good deal cheaper.
-		score = func(o *candidate) float64 {
-			return float64(o.price) / o.weight * (1 + 2*w.interrupted(o))
-		}
-	case "capacity-optimized", "diversified":
-		score = w.interrupted
-	case "prioritized", "capacity-optimized-prioritized":
-		score = func(o *candidate) float64 {
-			if o.priority < 0 {
-				return mostFleetCapacity // without a priority it comes last
-			}
-			return o.priority
-		}
-	}
-	slices.SortStableFunc(list, func(a, b candidate) int { return cmp.Compare(score(&a), score(&b)) })
-}
-
-// interrupted is how often spot instances of an offering are taken, as EC2 would know.
-func (w *World) interrupted(o *candidate) float64 {
-	return o.kind.interruptedOften * (0.8 + 0.4*w.chance("interrupted", o.kind.name, o.subnet.Zone))
 }

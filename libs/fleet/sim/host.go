@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,13 +13,17 @@ import (
 )
 
 // The statuses that only container instances have.
-const statusRegistering = "REGISTERING"
+const (
+	statusRegistering = "REGISTERING"
+	statusFailed      = "REGISTRATION_FAILED"
+)
 
 // Built-in attributes.
 const (
 	attributeArchitecture = "ecs.cpu-architecture"
 	attributeTrunk        = "ecs.awsvpc-trunk-id"
-	agentVersion          = "1.88.0"
+	attributeOSType       = "ecs.os-type"
+	attributeOSFamily     = "ecs.os-family"
 )
 
 // containerInstance is an EC2 instance as ECS knows it.
@@ -41,6 +44,9 @@ type containerInstance struct {
 	custom     map[string]string
 	trunk      string
 	all        []Attribute // every attribute by name, once somebody asked; nil after a change
+	allOf      *Attribute  // the first of the attributes that allText is of
+	allText    []byte      // attributes as JSON, once an event had them
+	noted      string      // what history tells of it
 	tags       []Tag
 
 	node             int     // in the cluster's placement
@@ -52,60 +58,31 @@ type containerInstance struct {
 	// The agent's own account of the room: containers that are stopping still hold it.
 	held  fleet.Resources
 	queue []*task // waiting for that room, first come first served
+
+	reserved     fleet.Ports     // that tasks cannot have
+	stopTimeout  time.Duration   // of containers that have none of their own
+	images       map[string]bool // that were pulled
+	away         time.Time       // until when the agent stays disconnected
+	late         []taskStep      // what it has done meanwhile, which ECS does not know
+	statusReason string
 }
 
 func (h *containerInstance) order() uint64 { return h.seq }
 func (h *containerInstance) gone() bool    { return h.status == statusInactive }
-
-// capabilities are the attributes that the agent registers on Linux, in the version the
-// simulated images carry.
-var capabilities = func() []string {
-	list := []string{
-		"com.amazonaws.ecs.capability.privileged-container", "com.amazonaws.ecs.capability.ecr-auth",
-		"com.amazonaws.ecs.capability.task-iam-role", "com.amazonaws.ecs.capability.task-iam-role-network-host",
-		"com.amazonaws.ecs.capability.apparmor",
-		"ecs.capability.task-cpu-mem-limit", "ecs.capability.increased-task-cpu-limit", "ecs.capability.task-eni",
-		"ecs.capability.task-eni-block-instance-metadata", "ecs.capability.execution-role-ecr-pull",
-		"ecs.capability.execution-role-awslogs", "ecs.capability.container-health-check", "ecs.capability.container-ordering",
-		"ecs.capability.private-registry-authentication.secretsmanager", "ecs.capability.secrets.ssm.environment-variables",
-		"ecs.capability.secrets.asm.environment-variables", "ecs.capability.secrets.ssm.bootstrap.log-driver",
-		"ecs.capability.secrets.asm.bootstrap.log-driver", "ecs.capability.pid-ipc-namespace-sharing",
-		"ecs.capability.aws-appmesh", "ecs.capability.firelens.fluentd", "ecs.capability.firelens.fluentbit",
-		"ecs.capability.full-sync", "ecs.capability.efs", "ecs.capability.efsAuth", "ecs.capability.env-files.s3",
-		"ecs.capability.docker-plugin.local", "ecs.capability.execute-command", "ecs.capability.service-connect-v1",
-		"ecs.capability.storage.ebs-task-volume-attach", "ecs.capability.network.container-port-range",
-		"ecs.capability.container-restart-policy", "ecs.capability.fault-injection",
-	}
-	for minor := 17; minor <= 44; minor++ {
-		list = append(list, "com.amazonaws.ecs.capability.docker-remote-api.1."+strconv.Itoa(minor))
-	}
-	for _, driver := range []string{"json-file", "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "awsfirelens", "none"} {
-		list = append(list, "com.amazonaws.ecs.capability.logging-driver."+driver)
-	}
-	return list
-}()
 
 // register makes a container instance of an EC2 instance, as its agent asks.
 func (w *World) register(m *instance, c *cluster, agent agentConfig) {
 	id := w.hex("container-instance", 32)
 	h := &containerInstance{
 		seq: w.next(), id: id, arn: w.arn("ecs", "container-instance/"+c.name+"/"+id), cluster: c, machine: m,
-		status: statusActive, connected: true, since: w.now, custom: agent.attributes, tags: agent.tags, provider: m.provider,
-		builtin: map[string]string{
-			"ecs.ami-id": m.image.ImageID, "ecs.availability-zone": m.subnet.Zone, "ecs.instance-type": m.kind.name,
-			"ecs.os-type": "linux", "ecs.os-family": "LINUX", attributeArchitecture: m.kind.architecture(),
-			"ecs.vpc-id": m.subnet.VPC, "ecs.subnet-id": m.subnet.ID,
-		},
+		status: statusActive, connected: true, since: w.now, custom: agent.attributes, tags: agent.tagsOf(m), provider: w.providerOf(m, c),
+		builtin: m.builtin(), registered: w.registers(m), reserved: m.reservedPorts(), stopTimeout: agent.stops(),
 	}
-	for _, name := range capabilities {
-		h.builtin[name] = ""
-	}
-	h.registered = m.kind.registers(m.threads)
-	h.registered.MemoryMiB = max(h.registered.MemoryMiB-agent.reservedMemory, 0)
-	if w.settings[settingTrunking] == settingEnabled && m.kind.trunkTasks > 0 {
+	if w.settings[settingTrunking] == settingEnabled && m.trunks() {
 		h.status, h.trunk = statusRegistering, "eni-"+w.hex("trunk", 17)
 		h.registered.ENIs = m.kind.trunkTasks
 		h.builtin["ecs.capability.task-eni-trunking"] = ""
+		h.builtin["ecs.capability.branch-cni-plugin-version"] = "2024.09.0"
 	}
 	h.remaining = h.registered
 	m.host = h
@@ -119,6 +96,7 @@ func (w *World) register(m *instance, c *cluster, agent agentConfig) {
 		w.in(w.delay(w.cfg.Delays.Trunk, "trunk", id), hostReady{h})
 		return
 	}
+	w.planFlap(h)
 	w.ready(h)
 }
 
@@ -126,7 +104,7 @@ func (w *World) register(m *instance, c *cluster, agent agentConfig) {
 func (h *containerInstance) placementNode() place.Node {
 	n := place.Node{
 		ID: h.machine.id, Zone: fleet.Zone(h.machine.subnet.Zone), Attributes: h.attributeSet(),
-		Total: h.registered, Free: h.registered, Schedulable: h.schedulable(),
+		Total: h.registered, Free: h.registered, UsedPorts: h.reserved, Schedulable: h.schedulable(),
 		CapacityProvider: h.provider, AgentVersion: agentVersion, RegisteredAt: h.since,
 	}
 	if h.trunk != "" {
@@ -159,17 +137,30 @@ func (h *containerInstance) schedulable() bool { return h.status == statusActive
 type hostReady struct{ h *containerInstance }
 
 func (r hostReady) happen(w *World) {
-	if r.h.status != statusRegistering {
+	h := r.h
+	switch {
+	case h.status != statusRegistering:
+		return
+	case !h.connected:
+		w.in(w.cfg.Delays.Reconnect, r) // the agent has yet to confirm it
+		return
+	case w.trunkFailures > 0:
+		w.trunkFailures--
+		h.status, h.connected = statusFailed, false
+		h.statusReason = "The trunk network interface " + h.trunk + " could not be attached to the instance."
+		w.hostChanged(h)
 		return
 	}
-	r.h.status = statusActive
-	w.hostChanged(r.h)
-	w.ready(r.h)
+	h.status = statusActive
+	w.hostChanged(h)
+	w.planFlap(h)
+	w.ready(h)
 }
 
 // ready lets tasks come: those of daemon services first, for which ECS keeps room.
 func (w *World) ready(h *containerInstance) {
 	w.reopen(h)
+	w.zoneOpened(h)
 	for _, s := range h.cluster.daemons {
 		w.wake(s, 0)
 		w.placeDaemon(s, h)
@@ -237,7 +228,7 @@ func (w *World) admit(h *containerInstance) {
 		h.queue = h.queue[1:]
 		h.held = h.held.Add(need)
 		t.admitted, t.pullStartedAt = true, w.now
-		w.stepIn(t, w.delay(w.cfg.Delays.Pull, "pull", t.id))
+		w.stepIn(t, w.pull(t))
 	}
 }
 
@@ -292,6 +283,7 @@ func (w *World) setConnected(h *containerInstance, connected bool) {
 	w.reopen(h)
 	w.hostChanged(h)
 	if connected {
+		w.catchUp(h)
 		w.admit(h)
 		w.ready(h)
 	}
@@ -334,10 +326,11 @@ func (w *World) deregister(h *containerInstance, code, reason string) {
 	if h.status == statusInactive {
 		return
 	}
+	w.orphan(h)
 	for _, t := range slices.Clone(h.tasks) {
 		w.lose(t, code, reason)
 	}
-	h.status, h.connected = statusInactive, false
+	h.status, h.connected, h.late = statusInactive, false, nil
 	h.machine.host = nil
 	c := h.cluster
 	c.placement.Remove(h.node)
@@ -368,13 +361,19 @@ func (w *World) compact(c *cluster) {
 	for h := range c.hostRoll.all {
 		h.node = c.placement.Add(h.placementNode())
 		c.byNode[h.node] = h
-		for _, t := range h.tasks {
-			switch {
-			case !t.stopped:
-				c.placement.Put(h.node, t.kind.Task, 1)
-			case t.network != nil:
-				c.placement.Reserve(h.node, fleet.Resources{ENIs: t.kind.needs.ENIs})
-			}
+		c.putTasks(h)
+	}
+}
+
+// putTasks puts the tasks of an instance on its node, which is new. Of a stopped one only
+// the network interface is still there.
+func (c *cluster) putTasks(h *containerInstance) {
+	for _, t := range h.tasks {
+		switch {
+		case !t.stopped:
+			c.placement.Put(h.node, t.kind.Task, 1)
+		case t.network != nil:
+			c.placement.Reserve(h.node, fleet.Resources{ENIs: t.kind.needs.ENIs})
 		}
 	}
 }

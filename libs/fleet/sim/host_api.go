@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/neap-project/neap/libs/fleet"
-	"github.com/neap-project/neap/libs/fleet/query"
+	"github.com/neap-project/neap/libs/fleet/sim/clusterquery"
 )
 
 // host finds a container instance by ID or ARN, also one that is INACTIVE since shortly.
@@ -35,13 +35,18 @@ func (w *World) ListContainerInstances(in *ListContainerInstancesInput) (*ListCo
 	default:
 		return nil, invalid("Invalid status %.40q: use ACTIVE, DRAINING, REGISTERING, DEREGISTERING or REGISTRATION_FAILED", in.Status)
 	}
+	var endless error // a pattern that takes too many steps
 	matches := func(*containerInstance) bool { return true }
 	if in.Filter != "" {
-		expr, err := query.Parse(in.Filter)
+		filter, err := clusterquery.Parse(in.Filter)
 		if err != nil {
 			return nil, invalid("Invalid filter: %v", err)
 		}
-		matches = func(h *containerInstance) bool { return expr.Match(h.subject()) }
+		matches = func(h *containerInstance) bool {
+			selected, err := filter.Matches(h.filtered())
+			endless = cmp.Or(endless, err)
+			return selected && endless == nil
+		}
 	}
 	list := "container-instances/" + c.name + "/" + in.Status + "/" + in.Filter
 	after, limit, err := ecsPage(list, in.NextToken, in.MaxResults, 100, 100)
@@ -49,8 +54,11 @@ func (w *World) ListContainerInstances(in *ListContainerInstancesInput) (*ListCo
 		return nil, err
 	}
 	page, next := c.hostRoll.page(after, limit, func(h *containerInstance) bool {
-		return (in.Status == "" || in.Status == h.status) && matches(h)
+		return (in.Status == "" || in.Status == h.status) && endless == nil && matches(h)
 	})
+	if endless != nil {
+		return nil, invalid("Invalid filter: %v", endless)
+	}
 	out := &ListContainerInstancesOutput{ContainerInstanceArns: []string{}, NextToken: token(list, next)}
 	for _, h := range page {
 		out.ContainerInstanceArns = append(out.ContainerInstanceArns, h.arn)
@@ -58,15 +66,19 @@ func (w *World) ListContainerInstances(in *ListContainerInstancesInput) (*ListCo
 	return out, nil
 }
 
-// subject is the instance as a cluster query sees it.
-func (h *containerInstance) subject() *query.Subject {
-	return &query.Subject{
+// filtered is the instance as the filter of a list sees it.
+func (h *containerInstance) filtered() *clusterquery.Instance {
+	return &clusterquery.Instance{
 		Attribute: h.attribute,
-		HasGroup: func(match func(string) bool) bool {
-			return slices.ContainsFunc(h.tasks, func(t *task) bool { return !t.stopped && match(t.group()) })
+		Groups: func(yield func(string) bool) {
+			for _, t := range h.tasks {
+				if !t.stopped && !yield(t.group()) {
+					return
+				}
+			}
 		},
 		AgentConnected: h.connected, AgentVersion: agentVersion, EC2InstanceID: h.machine.id,
-		RegisteredAt: h.since, RunningTasks: int64(h.running),
+		RegisteredAt: h.since, RunningTasks: h.running,
 	}
 }
 
@@ -102,7 +114,7 @@ func (w *World) DescribeContainerInstances(in *DescribeContainerInstancesInput) 
 		}
 		described := h.describe(slices.Contains(in.Include, "TAGS"))
 		if slices.Contains(in.Include, "CONTAINER_INSTANCE_HEALTH") {
-			described.HealthStatus = &ContainerInstanceHealthStatus{OverallStatus: "OK"}
+			described.HealthStatus = h.health(w)
 		}
 		out.ContainerInstances = append(out.ContainerInstances, described)
 	}
@@ -117,7 +129,7 @@ func (h *containerInstance) describe(withTags bool) ContainerInstance {
 	out := ContainerInstance{
 		ContainerInstanceArn: h.arn, Ec2InstanceID: h.machine.id, CapacityProviderName: h.provider, Version: h.version,
 		VersionInfo: VersionInfo{AgentVersion: agentVersion, AgentHash: "ff1b2c3d", DockerVersion: "DockerVersion: 25.0.8"},
-		Status:      h.status, AgentConnected: h.connected, RunningTasksCount: h.running, PendingTasksCount: h.pending,
+		Status:      h.status, StatusReason: h.statusReason, AgentConnected: h.connected, RunningTasksCount: h.running, PendingTasksCount: h.pending,
 		RegisteredAt: Timestamp{h.since}, Attachments: []Attachment{}, Tags: []Tag{}, Attributes: h.attributes(),
 		RegisteredResources: h.resources(h.registered, nil),
 	}
@@ -157,12 +169,10 @@ func (h *containerInstance) attributes() []Attribute {
 	return list
 }
 
-// reservedPorts are the TCP ports that the agent keeps on Linux.
-var reservedPorts = []string{"22", "2376", "2375", "51678", "51679"}
-
 // resources lists quantities as ECS does. Network interfaces are not among them.
 func (h *containerInstance) resources(r fleet.Resources, used fleet.Ports) []Resource {
-	tcp, udp := slices.Clone(reservedPorts), []string{}
+	tcp, udp := []string{}, []string{}
+	used = used.Union(h.reserved)
 	for _, p := range used {
 		if p.Protocol == fleet.UDP {
 			udp = append(udp, strconv.Itoa(int(p.Number)))
@@ -248,6 +258,11 @@ var (
 	attributeValue = regexp.MustCompile(`^[A-Za-z0-9_./\\@: -]{0,128}$`)
 )
 
+// validAttribute reports whether ECS takes a custom attribute.
+func validAttribute(name, value string) bool {
+	return attributeName.MatchString(name) && attributeValue.MatchString(value) && strings.TrimSpace(value) == value
+}
+
 // PutAttributes sets custom attributes of container instances.
 func (w *World) PutAttributes(in *PutAttributesInput) (*PutAttributesOutput, error) {
 	c, err := w.cluster(in.Cluster)
@@ -257,19 +272,13 @@ func (w *World) PutAttributes(in *PutAttributesInput) (*PutAttributesOutput, err
 	if len(in.Attributes) == 0 || len(in.Attributes) > mostAttributes {
 		return nil, invalid("attributes must have between 1 and %d items: %d", mostAttributes, len(in.Attributes))
 	}
+	if err := w.checkAttributes(c, in.Attributes); err != nil {
+		return nil, err
+	}
 	for _, a := range in.Attributes {
 		h, err := w.target(c, a)
 		if err != nil {
 			return nil, err
-		}
-		if !attributeName.MatchString(a.Name) || !attributeValue.MatchString(a.Value) || strings.TrimSpace(a.Value) != a.Value {
-			return nil, invalid("Invalid attribute %.130q = %.130q", a.Name, a.Value)
-		}
-		if _, builtin := h.builtin[a.Name]; builtin || strings.HasPrefix(a.Name, "ecs.") {
-			return nil, invalid("The attribute %s is reserved.", a.Name)
-		}
-		if _, has := h.custom[a.Name]; !has && len(h.custom) >= mostAttributes {
-			return nil, clientError(codeAttributeLimit, "The number of custom attributes per resource exceeds %d.", mostAttributes)
 		}
 		h.custom = maps.Clone(h.custom)
 		if h.custom == nil {
@@ -279,6 +288,33 @@ func (w *World) PutAttributes(in *PutAttributesInput) (*PutAttributesOutput, err
 		w.attributesChanged(h)
 	}
 	return &PutAttributesOutput{Attributes: in.Attributes}, nil
+}
+
+// checkAttributes refuses attributes that ECS would refuse, before any of them is set.
+func (w *World) checkAttributes(c *cluster, attributes []Attribute) error {
+	names := map[*containerInstance]map[string]bool{} // custom ones, as they would be
+	for _, a := range attributes {
+		h, err := w.target(c, a)
+		if err != nil {
+			return err
+		}
+		if !validAttribute(a.Name, a.Value) {
+			return invalid("Invalid attribute %.130q = %.130q", a.Name, a.Value)
+		}
+		if _, builtin := h.builtin[a.Name]; builtin || strings.HasPrefix(a.Name, "ecs.") || strings.HasPrefix(a.Name, "com.amazonaws.ecs.") {
+			return invalid("The attribute %s is reserved.", a.Name)
+		}
+		if names[h] == nil {
+			names[h] = map[string]bool{}
+			for name := range h.custom { //neap:unordered a set
+				names[h][name] = true
+			}
+		}
+		if names[h][a.Name] = true; len(names[h]) > mostAttributes {
+			return clientError(codeAttributeLimit, "The number of custom attributes per resource exceeds %d.", mostAttributes)
+		}
+	}
+	return nil
 }
 
 // target finds the container instance that an attribute is about.
@@ -308,10 +344,21 @@ func (w *World) DeleteAttributes(in *DeleteAttributesInput) (*DeleteAttributesOu
 	if err != nil {
 		return nil, err
 	}
+	if len(in.Attributes) == 0 {
+		return nil, invalid("attributes cannot be empty.")
+	}
+	for _, a := range in.Attributes {
+		if _, err := w.target(c, a); err != nil {
+			return nil, err
+		}
+	}
 	for _, a := range in.Attributes {
 		h, err := w.target(c, a)
 		if err != nil {
 			return nil, err
+		}
+		if value, has := h.custom[a.Name]; !has || a.Value != "" && a.Value != value {
+			continue
 		}
 		h.custom = maps.Clone(h.custom)
 		delete(h.custom, a.Name)

@@ -15,6 +15,9 @@ type image struct {
 	agent     bool   // an ECS agent is in it
 }
 
+// windowsImage is the SSM parameter of the Windows image for ECS.
+const windowsImage = "/aws/service/ami-windows-latest/Windows_Server-2022-English-Core-ECS_Optimized"
+
 // imageRelease is how the simulated images are dated.
 const imageRelease = "20251220"
 
@@ -33,6 +36,8 @@ func (w *World) addImages() {
 		{ecs + "amazon-linux-2/gpu/recommended", "amzn2-ami-ecs-gpu-hvm-2.0." + imageRelease + "-x86_64-ebs", "x86_64", true},
 		{bottlerocket + "aws-ecs-2/x86_64/latest", "bottlerocket-aws-ecs-2-x86_64-v1.50.0", "x86_64", true},
 		{bottlerocket + "aws-ecs-2/arm64/latest", "bottlerocket-aws-ecs-2-aarch64-v1.50.0", "arm64", true},
+		{bottlerocket + "aws-ecs-2-nvidia/x86_64/latest", "bottlerocket-aws-ecs-2-nvidia-x86_64-v1.50.0", "x86_64", true},
+		{windowsImage, "Windows_Server-2022-English-Core-ECS_Optimized-" + imageRelease, "x86_64", true},
 		{"/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64", "al2023-ami-2023.9." + imageRelease + ".0-kernel-6.1-x86_64", "x86_64", false},
 	} {
 		w.images = append(w.images, w.newImage(i.parameter, i.name, i.architecture, i.agent))

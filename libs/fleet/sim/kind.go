@@ -14,6 +14,7 @@ import (
 // overrides and rules.
 type kind struct {
 	*place.Task
+	group fleet.TaskGroup // what Task is compiled from
 	needs fleet.Resources
 	ports fleet.Ports
 }
@@ -60,15 +61,19 @@ func (w *World) kindOf(c *cluster, d *taskDefinition, r request) (*kind, error) 
 	for _, s := range r.Strategy {
 		group.Strategy = append(group.Strategy, fleet.Strategy{Type: fleet.StrategyType(s.Type), Field: s.Field})
 	}
-	if p := d.RuntimePlatform; p != nil {
+	if p := d.RuntimePlatform; p != nil && !w.cfg.PlatformIgnored {
 		group.Architecture = fleet.Architecture(strings.ToLower(p.CPUArchitecture))
+		if f := p.OperatingSystemFamily; f != "" {
+			group.RequiredAttributes = append(group.RequiredAttributes, fleet.Attribute{Name: attributeOSFamily, Value: f})
+		}
 	}
 	if d.NetworkMode == networkAwsvpc {
 		if group.Zones, err = w.zonesOf(r.Network); err != nil {
 			return nil, err
 		}
 	}
-	if k.Task, err = place.Compile(&group); err != nil {
+	k.group = group
+	if k.Task, err = place.Compile(&k.group); err != nil {
 		return nil, invalid("%v", err)
 	}
 	c.kinds[string(key)] = k

@@ -1,10 +1,10 @@
 package sim
 
 import (
-	"cmp"
 	"encoding/base64"
-	"encoding/json"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -32,96 +32,106 @@ type candidate struct {
 	keyName   string
 	threads   int
 	protected bool
+	held      bool
 	tags      []Tag
 	priority  float64
 	weight    float64
 	price     int64
+	maxPrice  int64 // most that a spot instance may cost; 0 is the on-demand price
 	from      LaunchTemplateAndOverrides
+
+	metadata      MetadataOptions
+	monitored     bool
+	ebsOptimized  bool
+	volumes       []BlockDeviceMapping
+	volumeTags    []Tag
+	interfaceTags []Tag
 }
 
 func (o *candidate) offering() offering { return offering{o.kind.name, o.subnet.Zone, o.spot} }
 
-// launchRecord is a request that carried a client token, and what came of it.
-type launchRecord struct {
-	body []byte
-	out  []byte
-}
-
-// bodyOf is a request as bytes, to tell whether another one is the same.
-func bodyOf(in any) ([]byte, error) {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return nil, clientError("InvalidParameterValue", "%v", err)
-	}
-	return body, nil
-}
-
-// repeated looks for an earlier request with the same client token. If there was one its
-// answer is given again, unless it asked for something else.
-func (w *World) repeated(operation, clientToken string, body []byte, out any) (bool, error) {
-	if clientToken == "" {
-		return false, nil
-	}
-	const longest = 64
-	if len(clientToken) > longest {
-		return false, clientError("InvalidParameterValue", "Client token is longer than %d characters", longest)
-	}
-	record, found := w.launches[operation+" "+clientToken]
-	if !found {
-		return false, nil
-	}
-	if !slices.Equal(record.body, body) {
-		if operation == "RunTask" {
-			return false, clientError(codeConflict, "The client token was used before with other parameters.")
-		}
-		return false, clientError("IdempotentParameterMismatch", "The client token you have provided is associated with a resource that was created with different parameters. Please check your parameters and try again.")
-	}
-	if err := json.Unmarshal(record.out, out); err != nil {
-		return false, &Error{Code: "InternalError", Message: err.Error(), Fault: FaultServer}
-	}
-	w.seen.TokenReplays++
-	return true, nil
-}
-
-// remember keeps the answer for a repetition of the request.
-func (w *World) remember(operation, clientToken string, body []byte, out any) {
-	if clientToken == "" {
-		return
-	}
-	if answer, err := json.Marshal(out); err == nil {
-		w.launches[operation+" "+clientToken] = launchRecord{body, answer}
-	}
+// hang gives an instance what a candidate has beside its place.
+func (o *candidate) hang(m *instance) {
+	m.held, m.metadata, m.monitored, m.ebsOptimized = o.held, o.metadata, o.monitored, o.ebsOptimized
+	m.volumes, m.volumeTags, m.interfaceTags = o.volumes, sortedTags(o.volumeTags), sortedTags(o.interfaceTags)
 }
 
 // apply fills a candidate from launch template data.
 func (w *World) apply(o *candidate, d RequestLaunchTemplateData) error {
-	o.groups, o.keyName, o.profile, o.protected = d.SecurityGroupIDs, d.KeyName, d.IamInstanceProfile, d.DisableAPITermination
+	if d.InstanceRequirements != nil {
+		return clientError("UnsupportedOperation", "The simulated EC2 does not choose types by InstanceRequirements: name instance types.")
+	}
+	o.keyName, o.profile = d.KeyName, d.IamInstanceProfile
+	o.protected, o.held = d.DisableAPITermination, d.DisableAPIStop
 	if d.CPUOptions != nil {
 		o.threads = d.CPUOptions.ThreadsPerCore
 	}
-	o.tags = tagsFor(d.TagSpecifications, "instance")
+	groups, names := slices.Clone(d.SecurityGroupIDs), d.SecurityGroups
 	for _, n := range d.NetworkInterfaces {
-		o.groups = append(slices.Clone(o.groups), n.Groups...)
+		groups = append(groups, n.Groups...)
+	}
+	var err error
+	if o.groups, err = w.securityGroups(groups, names); err != nil {
+		return err
 	}
 	if d.UserData != "" {
-		raw, err := base64.StdEncoding.DecodeString(d.UserData)
+		raw, err := decodeUserData(d.UserData)
 		if err != nil {
-			return clientError("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data.")
+			return err
 		}
-		const most = 16 << 10
-		if len(raw) > most {
-			return clientError("InvalidParameterValue", "User data is limited to %d bytes", most)
-		}
-		o.userData = string(raw)
+		o.userData = raw
 	}
+	if market := d.InstanceMarketOptions; o.spot && market != nil && market.SpotOptions != nil {
+		if o.maxPrice, err = readPriceLimit("SpotPrice", market.SpotOptions.MaxPrice); err != nil {
+			return err
+		}
+	}
+	if d.MetadataOptions != nil {
+		o.metadata = *d.MetadataOptions
+	}
+	o.monitored, o.ebsOptimized = d.Monitoring != nil && d.Monitoring.Enabled, d.EBSOptimized
+	o.volumes = d.BlockDeviceMappings
+	o.tag(d.TagSpecifications)
 	return nil
+}
+
+// tag adds what a launch tags.
+func (o *candidate) tag(specs []TagSpecification) {
+	o.tags = append(slices.Clone(o.tags), tagsFor(specs, "instance")...)
+	o.volumeTags = append(slices.Clone(o.volumeTags), tagsFor(specs, "volume")...)
+	o.interfaceTags = append(slices.Clone(o.interfaceTags), tagsFor(specs, "network-interface")...)
+}
+
+func decodeUserData(text string) (string, error) {
+	raw, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return "", clientError("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data.")
+	}
+	const most = 16 << 10
+	if len(raw) > most {
+		return "", clientError("InvalidParameterValue", "User data is limited to %d bytes", most)
+	}
+	return string(raw), nil
+}
+
+// readPriceLimit reads a price in USD per hour; empty is none, which is 0.
+func readPriceLimit(name, text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	const most = 10_000 // more than anything costs
+	usd, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(usd > 0 && usd <= most) {
+		return 0, clientError("InvalidParameterValue", "Invalid value '%s' for parameter %s.", clip(text), name)
+	}
+	return max(int64(usd*1e6), 1), nil
 }
 
 // complete finds the type, subnet and image of a candidate and checks that they go
 // together.
 func (w *World) complete(o *candidate, typeName, subnetID, zone, imageID string) error {
 	if o.kind = w.typeNamed[typeName]; o.kind == nil {
-		return clientError("InvalidParameterValue", "The following supplied instance types do not exist: [%s]", clip(typeName))
+		return clientError("InvalidParameterValue", "Invalid value '%s' for InstanceType.", clip(typeName))
 	}
 	switch {
 	case subnetID != "":
@@ -134,6 +144,12 @@ func (w *World) complete(o *candidate, typeName, subnetID, zone, imageID string)
 		}
 	default:
 		o.subnet = w.subnets[0] // the default subnet
+		for _, s := range w.subnets {
+			if slices.Contains(o.kind.zones, s.Zone) {
+				o.subnet = s
+				break
+			}
+		}
 	}
 	var err error
 	if o.image, err = w.resolveImage(imageID); err != nil {
@@ -147,7 +163,10 @@ func (w *World) complete(o *candidate, typeName, subnetID, zone, imageID string)
 		return clientError("InvalidParameterValue", "The architecture '%s' of the specified instance type does not match the architecture '%s' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again. You can use 'describe-instance-types' or 'describe-images' to discover the architecture of the instance type or AMI.", arch, o.image.Architecture)
 	}
 	if !slices.Contains(o.kind.zones, o.subnet.Zone) {
-		return clientError("Unsupported", "Your requested instance type (%s) is not supported in your requested Availability Zone (%s). Please retry your request by not specifying an Availability Zone or choosing another.", typeName, o.subnet.Zone)
+		return clientError("Unsupported", "Your requested instance type (%s) is not supported in your requested Availability Zone (%s). Please retry your request by not specifying an Availability Zone or choosing %s.", typeName, o.subnet.Zone, strings.Join(o.kind.zones, ", "))
+	}
+	if threads := o.kind.threads(); o.threads < 0 || int64(o.threads) > threads {
+		return clientError("InvalidParameterValue", "The specified threads per core (%d) is not valid for the instance type %s. Valid values are 1 to %d.", o.threads, typeName, threads)
 	}
 	o.price = o.kind.onDemand
 	if o.spot {
@@ -165,32 +184,75 @@ func (w *World) subnetIn(zone string) *subnet {
 	return nil
 }
 
-// capacity is how many of want instances EC2 gives now, and why not all of them.
-func (w *World) capacity(o *candidate, want int) (int, error) {
+// booking is what a request means to launch and has not launched yet.
+type booking struct {
+	addresses map[*subnet]int
+	vcpus     map[quotaClass]int64
+	pools     map[offering]int
+}
+
+func newBooking() *booking {
+	return &booking{map[*subnet]int{}, map[quotaClass]int64{}, map[offering]int{}}
+}
+
+func (b *booking) add(o *candidate, n int) {
+	b.addresses[o.subnet] += n
+	b.vcpus[o.kind.quotaClass(o.spot)] += int64(n) * o.kind.vcpus
+	b.pools[o.offering()] += n
+}
+
+// capacity is how many of want instances EC2 gives now beside those that are booked, and
+// why not all of them.
+func (w *World) capacity(o *candidate, want int, b *booking) (int, *Error) {
 	got := want
-	var why error
-	bound := func(room int, err *Error) {
+	var why *Error
+	bound := func(room int, err func() *Error) {
 		if room < got {
-			got, why = max(room, 0), err
+			got, why = max(room, 0), err()
 		}
 	}
-	if s, short := w.shortages[o.offering()]; short && w.now.Before(s.until) {
-		text := "We currently do not have sufficient %s capacity in the Availability Zone you requested (%s). Our system will be working on provisioning additional capacity. You can currently get %[1]s capacity by not specifying an Availability Zone in your request or choosing another."
-		if o.spot {
-			text = "There is no Spot capacity available that matches your request. (%s in %s)"
-		}
-		bound(s.left, clientError("InsufficientInstanceCapacity", text, o.kind.name, o.subnet.Zone))
+	if o.spot && o.maxPrice > 0 && o.maxPrice < o.price {
+		return 0, clientError("SpotMaxPriceTooLow", "Your Spot request price of %s is lower than the minimum required Spot request fulfillment price of %s.", shortDollars(o.maxPrice), shortDollars(o.price))
 	}
-	quota, code := w.cfg.VCPUQuota.OnDemand, "VcpuLimitExceeded"
-	if o.spot {
-		quota, code = w.cfg.VCPUQuota.Spot, "MaxSpotInstanceCountExceeded"
+	place, booked := o.offering(), b.pools[o.offering()]
+	if s, short := w.shortages[place]; short && w.now.Before(s.until) {
+		bound(s.left-booked, o.noCapacity)
 	}
-	if quota > 0 {
-		room := (quota - w.vcpus[o.spot]) / max(o.kind.vcpus, 1)
-		bound(int(room), clientError(code, "You have requested more vCPU capacity than your current vCPU limit of %d allows for the instance bucket that the specified instance type belongs to.", quota))
+	if w.zoneIsDown(o.subnet.Zone) {
+		bound(0, o.noCapacity)
 	}
-	bound(o.subnet.free, clientError("InsufficientFreeAddressesInSubnet", "There are not enough free addresses in subnet '%s' to satisfy the requested number of instances.", o.subnet.ID))
+	if w.zoneIsDown(o.subnet.Zone) {
+		bound(0, o.noCapacity)
+	}
+	if w.cfg.FinitePools {
+		bound(w.pool(o.kind, o.subnet.Zone, o.spot)-w.pools[place]-booked, o.noCapacity)
+	}
+	class := o.kind.quotaClass(o.spot)
+	if quota := w.quota(class); quota > 0 {
+		room := (quota - w.vcpus[class] - b.vcpus[class]) / max(o.kind.vcpus, 1)
+		bound(int(room), func() *Error {
+			if o.spot {
+				return clientError("MaxSpotInstanceCountExceeded", "Max spot instance count exceeded")
+			}
+			return clientError("VcpuLimitExceeded", "You have requested more vCPU capacity than your current vCPU limit of %d allows for the instance bucket that the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit.", quota)
+		})
+	}
+	bound(o.subnet.free-b.addresses[o.subnet], func() *Error {
+		return clientError("InsufficientFreeAddressesInSubnet", "There are not enough free addresses in subnet '%s' to satisfy the requested number of instances.", o.subnet.ID)
+	})
 	return got, why
+}
+
+func (o *candidate) noCapacity() *Error {
+	if o.spot {
+		return clientError("InsufficientInstanceCapacity", "There is no Spot capacity available that matches your request. (%s in %s)", o.kind.name, o.subnet.Zone)
+	}
+	return clientError("InsufficientInstanceCapacity", "We currently do not have sufficient %s capacity in the Availability Zone you requested (%s). Our system will be working on provisioning additional capacity. You can currently get %[1]s capacity by not specifying an Availability Zone in your request or choosing another.", o.kind.name, o.subnet.Zone)
+}
+
+// shortDollars writes a price with the four decimals of spot prices, or more if it has.
+func shortDollars(millionths int64) string {
+	return strconv.FormatFloat(float64(millionths)/1e6, 'f', -1, 64)
 }
 
 // take launches instances of a candidate whose capacity was found.
@@ -204,126 +266,4 @@ func (w *World) take(reservation, clientToken string, o candidate, count int) []
 		list = append(list, w.launch(reservation, clientToken, o))
 	}
 	return list
-}
-
-// RunInstances launches instances of one type in one subnet: at least MinCount or none.
-func (w *World) RunInstances(in *RunInstancesInput) (*RunInstancesOutput, error) {
-	if in.DryRun {
-		return nil, dryRun()
-	}
-	var done RunInstancesOutput
-	body, err := bodyOf(in)
-	if err != nil {
-		return nil, err
-	}
-	operation := "RunInstances " + cmp.Or(in.SubnetID, in.Placement.AvailabilityZone) // its tokens are zonal
-	if found, err := w.repeated(operation, in.ClientToken, body, &done); err != nil || found {
-		return &done, err
-	}
-	if in.MinCount < 1 || in.MaxCount < in.MinCount {
-		return nil, clientError("InvalidParameterValue", "MinCount must be at least 1 and at most MaxCount: %d, %d", in.MinCount, in.MaxCount)
-	}
-	o, err := w.asked(in)
-	if err != nil {
-		return nil, err
-	}
-	got, why := w.capacity(&o, in.MaxCount)
-	if got < in.MinCount {
-		return nil, why
-	}
-	out := &RunInstancesOutput{ReservationID: "r-" + w.hex("reservation", 17), OwnerID: w.cfg.Account}
-	for _, m := range w.take(out.ReservationID, in.ClientToken, o, got) {
-		out.Instances = append(out.Instances, m.describe())
-	}
-	w.seen.asked(in.ClientToken, in.MaxCount)
-	w.remember(operation, in.ClientToken, body, out)
-	return out, nil
-}
-
-// asked is the candidate that RunInstances asks for.
-func (w *World) asked(in *RunInstancesInput) (candidate, error) {
-	data := RequestLaunchTemplateData{}
-	if in.LaunchTemplate != (LaunchTemplateSpecification{}) {
-		t, err := w.template(in.LaunchTemplate)
-		if err != nil {
-			return candidate{}, err
-		}
-		v, err := t.version(in.LaunchTemplate.Version)
-		if err != nil {
-			return candidate{}, err
-		}
-		data = v.LaunchTemplateData
-	}
-	own := RequestLaunchTemplateData{
-		ImageID: in.ImageID, InstanceType: in.InstanceType, KeyName: in.KeyName, UserData: in.UserData,
-		SecurityGroupIDs: in.SecurityGroupIDs, NetworkInterfaces: in.NetworkInterfaces, DisableAPITermination: in.DisableAPITermination,
-	}
-	if in.IamInstanceProfile != (IamInstanceProfile{}) {
-		own.IamInstanceProfile = &in.IamInstanceProfile
-	}
-	if in.InstanceMarketOptions.MarketType != "" {
-		own.InstanceMarketOptions = &in.InstanceMarketOptions
-	}
-	if in.CPUOptions != (CPUOptions{}) {
-		own.CPUOptions = &in.CPUOptions
-	}
-	data = data.with(own)
-	o := candidate{spot: data.InstanceMarketOptions != nil && data.InstanceMarketOptions.MarketType == "spot"}
-	if err := w.apply(&o, data); err != nil {
-		return o, err
-	}
-	o.tags = append(slices.Clone(o.tags), tagsFor(in.TagSpecifications, "instance")...)
-	subnetID := in.SubnetID
-	for _, n := range data.NetworkInterfaces {
-		subnetID = cmp.Or(subnetID, n.SubnetID)
-	}
-	err := w.complete(&o, cmp.Or(data.InstanceType, "m1.small"), subnetID, in.Placement.AvailabilityZone, data.ImageID)
-	return o, err
-}
-
-// TerminateInstances ends instances. One unknown ID fails the call; a protected instance
-// fails it for its zone.
-func (w *World) TerminateInstances(in *TerminateInstancesInput) (*TerminateInstancesOutput, error) {
-	if in.DryRun {
-		return nil, dryRun()
-	}
-	const most = 1000
-	if len(in.InstanceIDs) == 0 || len(in.InstanceIDs) > most {
-		return nil, clientError("InvalidParameterCombination", "Name between 1 and %d instances: %d", most, len(in.InstanceIDs))
-	}
-	guarded := map[string]string{} // zone → a protected instance in it
-	for _, id := range in.InstanceIDs {
-		m := w.instances[id]
-		if m == nil || !w.visible(m) {
-			return nil, noInstance(id)
-		}
-		if m.protected && m.alive() {
-			guarded[m.subnet.Zone] = id
-		}
-	}
-	out := &TerminateInstancesOutput{}
-	var refused error
-	for _, id := range in.InstanceIDs {
-		m := w.instances[id]
-		if by, ok := guarded[m.subnet.Zone]; ok {
-			refused = clientError("OperationNotPermitted", "The instance '%s' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.", by)
-			continue
-		}
-		before := m.state
-		if m.alive() {
-			w.seen.terminated(w, m)
-			w.terminate(m, StateReason{"Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown"})
-		}
-		out.TerminatingInstances = append(out.TerminatingInstances, InstanceStateChange{
-			InstanceID: id, CurrentState: m.state.describe(), PreviousState: before.describe(),
-		})
-	}
-	if refused != nil {
-		return nil, refused
-	}
-	return out, nil
-}
-
-func noInstance(id string) *Error {
-	return clientError("InvalidInstanceID.NotFound", "The instance ID '%s' does not exist", clip(id))
 }

@@ -1,9 +1,7 @@
 package sim
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -16,11 +14,14 @@ const (
 	machineRunning      machineState = 16
 	machineShuttingDown machineState = 32
 	machineTerminated   machineState = 48
+	machineStopping     machineState = 64
+	machineStopped      machineState = 80
 )
 
 func (s machineState) describe() InstanceState {
 	names := map[machineState]string{
 		machinePending: "pending", machineRunning: "running", machineShuttingDown: "shutting-down", machineTerminated: "terminated",
+		machineStopping: "stopping", machineStopped: "stopped",
 	}
 	return InstanceState{Code: int(s), Name: names[s]}
 }
@@ -36,6 +37,7 @@ type instance struct {
 	spot        bool
 	state       machineState
 	launched    time.Time
+	started     time.Time // again, after it was stopped
 	ended       time.Time
 	forgotten   bool
 	why         StateReason
@@ -47,14 +49,34 @@ type instance struct {
 	groups    []string
 	keyName   string
 	threads   int
-	provider  string // capacity provider of its auto scaling group
+	provider  string // capacity provider that the side door gave it
+	group     *group // its auto scaling group
 	protected bool   // against termination by the API
+	held      bool   // protected against stopping by the API
 	tags      []Tag
+	request   string // what its launch is remembered as, if it had a client token
+
+	was     machineState // before the state that it has since it turned
+	turned  time.Time
+	oldTags []Tag // before tags, which it has since it was tagged
+	tagged  time.Time
+
+	occupies      bool // its quota and its pool
+	metadata      MetadataOptions
+	monitored     bool
+	ebsOptimized  bool
+	volumes       []BlockDeviceMapping
+	volumeTags    []Tag
+	interfaceTags []Tag
+	planned       []StatusEvent // what EC2 has planned for it
 
 	host    *containerInstance
 	agent   agentConfig
 	notice  time.Time // when it was told of its interruption
 	stalled bool      // its agent does not come up
+	joins   time.Time // since when its agent tries to register, in vain
+	trouble string    // why it has not registered
+	orphans int       // tasks that ECS no longer knows and nobody stopped
 }
 
 func (m *instance) order() uint64 { return m.seq }
@@ -70,8 +92,13 @@ func (m *instance) tag(key string) string {
 	return ""
 }
 
-// alive reports whether the instance is there and paid for.
+// alive reports whether the instance runs and is paid for.
 func (m *instance) alive() bool { return m.state == machinePending || m.state == machineRunning }
+
+// ending reports whether the instance has ended or is about to.
+func (m *instance) ending() bool {
+	return m.state == machineShuttingDown || m.state == machineTerminated
+}
 
 // subnet is a subnet with the addresses that are left.
 type subnet struct {
@@ -125,8 +152,9 @@ func (w *World) launch(reservation, token string, o candidate) *instance {
 		seq: w.next(), id: "i-" + w.hex("instance", 17), reservation: reservation, token: token,
 		kind: o.kind, subnet: o.subnet, image: o.image, spot: o.spot, launched: w.now, ip: w.address(o.subnet),
 		userData: o.userData, profile: o.profile, groups: o.groups, keyName: o.keyName, threads: o.threads,
-		protected: o.protected, tags: sortedTags(o.tags),
+		protected: o.protected, tags: sortedTags(o.tags), tagged: w.now,
 	}
+	o.hang(m)
 	if w.stalls > 0 {
 		m.stalled = true
 		w.stalls--
@@ -135,7 +163,7 @@ func (w *World) launch(reservation, token string, o candidate) *instance {
 	w.instances[m.id] = m
 	w.instanceRoll.add(m)
 	w.seen.launched(m)
-	w.vcpus[m.spot] += m.kind.vcpus
+	w.occupy(m)
 	w.tellMachine(m)
 	w.in(w.delay(w.cfg.Delays.Pending, "pending", m.id), machineStarted{m})
 	return m
@@ -149,62 +177,22 @@ func (e machineStarted) happen(w *World) {
 	if m.state != machinePending {
 		return
 	}
-	m.state = machineRunning
-	w.tellMachine(m)
-	m.agent = parseUserData(m.userData)
-	if m.agent.cluster == "" || !m.image.agent || m.stalled {
-		return
+	w.turn(m, machineRunning)
+	w.boot(m)
+	if m.host != nil {
+		w.in(w.bootDelay(m), tasksGone{m.host})
 	}
-	w.in(w.delay(w.cfg.Delays.Register, "register", m.id), agentStarted{m, firstRetry})
-}
-
-// agentStarted is an attempt of the agent to register.
-type agentStarted struct {
-	m     *instance
-	retry time.Duration
-}
-
-// The agent tries again after 3 s, then longer, up to 192 s, for an hour.
-const (
-	firstRetry = 3 * time.Second
-	lastRetry  = 192 * time.Second
-	retryFor   = time.Hour
-)
-
-func (e agentStarted) happen(w *World) {
-	m := e.m
-	if m.state != machineRunning || m.host != nil || m.stalled {
-		return
-	}
-	if m.tooLate(w.now) {
-		w.seen.LateBoots++
-		w.terminate(m, StateReason{"Client.InstanceInitiatedShutdown", "Client.InstanceInitiatedShutdown: Instance initiated shutdown"})
-		return
-	}
-	c, err := w.cluster(m.agent.cluster)
-	if err != nil {
-		if w.now.Sub(m.launched) < retryFor {
-			w.in(e.retry, agentStarted{m, min(2*e.retry, lastRetry)})
-		}
-		return
-	}
-	w.register(m, c, m.agent)
-}
-
-// tooLate reports whether the user data tells the instance to shut down instead of joining.
-func (m *instance) tooLate(now time.Time) bool {
-	a := &m.agent
-	return !a.deadline.IsZero() && now.After(a.deadline) || a.bootWithin > 0 && now.Sub(m.launched) > a.bootWithin
 }
 
 // terminate begins the end of an instance. Its agent is gone soon; ECS deregisters it if
 // the agent was connected, else a ghost of it stays registered.
 func (w *World) terminate(m *instance, why StateReason) {
-	if !m.alive() {
+	if m.ending() {
 		return
 	}
-	m.state, m.why, m.ended = machineShuttingDown, why, w.now
-	w.tellMachine(m)
+	m.why, m.ended = why, w.now
+	w.turn(m, machineShuttingDown)
+	w.memberEnds(m)
 	if h := m.host; h != nil && h.connected {
 		w.in(w.delay(w.cfg.Delays.Disconnect, "disconnect", m.id), agentLost{h})
 	}
@@ -224,10 +212,9 @@ type machineEnded struct {
 
 func (e machineEnded) happen(w *World) {
 	m := e.m
-	m.state = machineTerminated
+	w.turn(m, machineTerminated)
 	m.subnet.free++
-	w.vcpus[m.spot] -= m.kind.vcpus
-	w.tellMachine(m)
+	w.vacate(m)
 	w.in(w.cfg.Delays.Linger, machineForgotten{m})
 	if m.host != nil && e.connected {
 		code := stopByTermination
@@ -243,46 +230,9 @@ type machineForgotten struct{ m *instance }
 
 func (e machineForgotten) happen(w *World) {
 	e.m.forgotten = true
+	w.expire(e.m)
 	delete(w.instances, e.m.id)
 	w.instanceRoll.bury()
-}
-
-// visible reports whether DescribeInstances knows the instance already.
-func (w *World) visible(m *instance) bool { return !w.now.Before(m.launched.Add(w.cfg.Delays.Visible)) }
-
-// describe is the instance as DescribeInstances shows it.
-func (m *instance) describe() Instance {
-	out := Instance{
-		InstanceID: m.id, ImageID: m.image.ImageID, State: m.state.describe(), KeyName: m.keyName,
-		InstanceType: m.kind.name, LaunchTime: Timestamp{m.launched},
-		Placement: Placement{AvailabilityZone: m.subnet.Zone, Tenancy: "default"}, Architecture: m.image.Architecture,
-		ClientToken: m.token, Tags: slices.Clone(m.tags), IamInstanceProfile: m.profile, PlatformDetails: "Linux/UNIX",
-		CPUOptions: CPUOptions{CoreCount: int(m.kind.cores()), ThreadsPerCore: cmp.Or(m.threads, int(m.kind.threads()))},
-	}
-	if m.spot {
-		out.InstanceLifecycle, out.SpotInstanceRequestID = "spot", "sir-"+m.id[2:10]
-	}
-	if m.alive() {
-		out.SubnetID, out.VpcID, out.PrivateIPAddress = m.subnet.ID, m.subnet.VPC, m.ip
-		out.PrivateDNSName = "ip-" + dashed(m.ip) + ".ec2.internal"
-		for _, g := range m.groups {
-			out.SecurityGroups = append(out.SecurityGroups, GroupIdentifier{GroupID: g, GroupName: g})
-		}
-		return out
-	}
-	out.StateReason = &m.why
-	out.StateTransitionReason = fmt.Sprintf("User initiated (%s)", m.ended.Format("2006-01-02 15:04:05 MST"))
-	return out
-}
-
-func dashed(ip string) string {
-	b := []byte(ip)
-	for i := range b {
-		if b[i] == '.' {
-			b[i] = '-'
-		}
-	}
-	return string(b)
 }
 
 // threads is how many threads a core has: one on Graviton and on small AMD sizes.

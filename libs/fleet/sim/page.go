@@ -21,7 +21,14 @@ type roll[T listed] struct {
 	dead  int
 }
 
-func (r *roll[T]) add(item T) { r.items = append(r.items, item) }
+// add adds a thing: at the end, unless others that were made later are there already.
+func (r *roll[T]) add(item T) {
+	at := len(r.items)
+	for at > 0 && r.items[at-1].order() > item.order() {
+		at--
+	}
+	r.items = slices.Insert(r.items, at, item)
+}
 
 // bury is to be called once for each thing that has gone.
 func (r *roll[T]) bury() {

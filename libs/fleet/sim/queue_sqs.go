@@ -1,35 +1,32 @@
 package sim
 
 import (
-	"crypto/md5" //nolint:gosec // SQS answers this checksum; it guards nothing
-	"encoding/hex"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// messageQueue is an SQS queue.
+// messageQueue is a standard queue of SQS.
 type messageQueue struct {
 	name, url  string
 	createdAt  time.Time
+	modifiedAt time.Time
+	purgedAt   time.Time
 	visibility time.Duration
 	retention  time.Duration
+	delay      time.Duration
+	wait       time.Duration // of a reception that does not say how long
+	mostSize   int           // of a message
+	redrive    redrive
+	kept       Attributes // attributes as they were set, where they are told as they are
+	tags       QueueTags
 	ready      []*message // in the order they came or became visible again
 	hidden     []*message // received, by the time they become visible again
 	delayed    int        // on their way in
 	lost       int        // dropped because nobody received them
-}
-
-// message is a message of a queue.
-type message struct {
-	id, body  string
-	sentAt    time.Time
-	visibleAt time.Time
-	firstAt   time.Time // first received at
-	received  int
-	handle    string
-	deleted   bool
+	deleted    bool
 }
 
 // The bounds of SQS, and of what a world keeps.
@@ -39,299 +36,203 @@ const (
 	usualRetention  = 4 * 24 * time.Hour
 	mostBatch       = 10
 	mostMessageSize = 1 << 20
+	longestDelay    = 900 // seconds
+	purgePause      = time.Minute
 	// mostKept bounds a queue that nobody reads: 5,000 instances make some hundred events
 	// a second.
 	mostKept = 100_000
+	// mostQueues is how many a ListQueues without a page answers.
+	mostQueues = 1000
+
+	// LongestPoll is how many seconds a ReceiveMessage may wait.
+	LongestPoll = 20
 )
 
-// CreateQueue makes a queue, or returns the one of that name.
+// missing is SQS's answer to a request without something that it needs.
+func missing(parameter string) *Error {
+	return clientError("MissingParameter", "The request must contain the parameter %s.", parameter)
+}
+
+// CreateQueue makes a queue, or returns the one of that name if it has the same attributes.
 func (w *World) CreateQueue(in *CreateQueueInput) (*CreateQueueOutput, error) {
+	if in.QueueName == "" {
+		return nil, missing("QueueName")
+	}
 	if !namePattern.MatchString(in.QueueName) || len(in.QueueName) > 80 {
 		return nil, clientError("InvalidParameterValue", "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
 	}
-	for _, q := range w.queues {
-		if q.name == in.QueueName {
-			return &CreateQueueOutput{QueueURL: q.url}, nil
-		}
+	made := &messageQueue{
+		name: in.QueueName, url: w.cfg.Endpoint + "/" + w.cfg.Account + "/" + in.QueueName, createdAt: w.now, modifiedAt: w.now,
+		visibility: usualVisibility, retention: usualRetention, mostSize: mostMessageSize, tags: maps.Clone(in.Tags),
 	}
-	q := &messageQueue{
-		name: in.QueueName, url: w.cfg.Endpoint + "/" + w.cfg.Account + "/" + in.QueueName, createdAt: w.now,
-		visibility: usualVisibility, retention: usualRetention,
-	}
-	for _, a := range []struct {
-		name string
-		to   *time.Duration
-	}{{"VisibilityTimeout", &q.visibility}, {"MessageRetentionPeriod", &q.retention}} {
-		text, given := in.Attributes[a.name]
-		if !given {
-			continue
-		}
-		seconds, err := strconv.Atoi(text)
-		if err != nil || seconds < 0 || time.Duration(seconds)*time.Second > 14*24*time.Hour {
-			return nil, clientError("InvalidAttributeValue", "Invalid value for the parameter %s.", a.name)
-		}
-		*a.to = time.Duration(seconds) * time.Second
-	}
-	w.queues = append(w.queues, q)
-	return &CreateQueueOutput{QueueURL: q.url}, nil
-}
-
-// queueAt finds a queue by URL. The host of the URL does not matter, so that a face may be
-// reached by any name.
-func (w *World) queueAt(url string) (*messageQueue, error) {
-	for _, q := range w.queues {
-		if q.name == url[strings.LastIndexByte(url, '/')+1:] {
-			return q, nil
-		}
-	}
-	return nil, clientError("QueueDoesNotExist", "The specified queue does not exist.")
-}
-
-// GetQueueURL is AWS's GetQueueUrl: it finds the URL of a queue.
-func (w *World) GetQueueURL(in *GetQueueURLInput) (*GetQueueURLOutput, error) {
-	q, err := w.queueAt(in.QueueName)
-	if err != nil {
+	if err := w.setAttributes(made, in.Attributes); err != nil {
 		return nil, err
 	}
-	return &GetQueueURLOutput{QueueURL: q.url}, nil
-}
-
-// GetQueueAttributes tells the attributes of a queue.
-func (w *World) GetQueueAttributes(in *GetQueueAttributesInput) (*GetQueueAttributesOutput, error) {
-	q, err := w.queueAt(in.QueueURL)
-	if err != nil {
-		return nil, err
-	}
-	q.settle(w.now)
-	all := map[string]string{
-		"ApproximateNumberOfMessages":           strconv.Itoa(len(q.ready)),
-		"ApproximateNumberOfMessagesNotVisible": strconv.Itoa(len(q.hidden)),
-		"ApproximateNumberOfMessagesDelayed":    strconv.Itoa(q.delayed),
-		"CreatedTimestamp":                      strconv.FormatInt(q.createdAt.Unix(), 10),
-		"LastModifiedTimestamp":                 strconv.FormatInt(q.createdAt.Unix(), 10),
-		"VisibilityTimeout":                     strconv.Itoa(int(q.visibility.Seconds())),
-		"MessageRetentionPeriod":                strconv.Itoa(int(q.retention.Seconds())),
-		"MaximumMessageSize":                    strconv.Itoa(mostMessageSize),
-		"DelaySeconds":                          "0",
-		"ReceiveMessageWaitTimeSeconds":         "0",
-		"QueueArn":                              w.arn("sqs", q.name),
-	}
-	out := &GetQueueAttributesOutput{Attributes: map[string]string{}}
-	for _, name := range in.AttributeNames {
-		value, known := all[name]
-		switch {
-		case name == "All":
-			return &GetQueueAttributesOutput{Attributes: all}, nil
-		case !known:
-			return nil, clientError("InvalidAttributeName", "Unknown Attribute %s.", clip(name))
-		}
-		out.Attributes[name] = value
-	}
-	return out, nil
-}
-
-// SendMessage puts a message into a queue.
-func (w *World) SendMessage(in *SendMessageInput) (*SendMessageOutput, error) {
-	q, err := w.queueAt(in.QueueURL)
-	if err != nil {
-		return nil, err
-	}
-	if in.MessageBody == "" {
-		return nil, clientError("MissingParameter", "The request must contain the parameter MessageBody.")
-	}
-	if len(in.MessageBody) > mostMessageSize {
-		return nil, clientError("InvalidParameterValue", "One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", mostMessageSize)
-	}
-	const longestDelay = 900 // seconds
-	if in.DelaySeconds < 0 || in.DelaySeconds > longestDelay {
-		return nil, clientError("InvalidParameterValue", "Value %d for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= %d.", in.DelaySeconds, longestDelay)
-	}
-	m := &message{id: w.uuid("message"), body: in.MessageBody}
-	q.delayed++
-	if delay := time.Duration(in.DelaySeconds) * time.Second; delay > 0 {
-		w.in(delay, arrival{q, m})
-	} else {
-		arrival{q, m}.happen(w)
-	}
-	return &SendMessageOutput{MessageID: m.id, MD5OfMessageBody: sumOf(in.MessageBody)}, nil
-}
-
-// sumOf is the checksum that SQS answers, for clients to compare.
-func sumOf(body string) string {
-	sum := md5.Sum([]byte(body)) //nolint:gosec // as above
-	return hex.EncodeToString(sum[:])
-}
-
-// arrival is when a message can be received.
-type arrival struct {
-	q *messageQueue
-	m *message
-}
-
-func (a arrival) happen(w *World) {
-	a.q.delayed--
-	a.m.sentAt = w.now
-	if len(a.q.ready) >= mostKept {
-		a.q.lost++
-		a.q.ready = a.q.ready[1:]
-	}
-	a.q.ready = append(a.q.ready, a.m)
-}
-
-// settle makes messages visible whose time has come and drops those that are too old.
-func (q *messageQueue) settle(now time.Time) {
-	due := 0
-	for due < len(q.hidden) && !q.hidden[due].visibleAt.After(now) {
-		due++
-	}
-	for _, m := range q.hidden[:due] {
-		if !m.deleted {
-			q.ready = append(q.ready, m)
-		}
-	}
-	q.hidden = slices.Delete(q.hidden, 0, due)
-	for len(q.ready) > 0 && now.Sub(q.ready[0].sentAt) > q.retention {
-		q.ready = q.ready[1:]
-		q.lost++
-	}
-}
-
-// ReceiveMessage takes messages and hides them for a while. It never waits.
-func (w *World) ReceiveMessage(in *ReceiveMessageInput) (*ReceiveMessageOutput, error) {
-	q, err := w.queueAt(in.QueueURL)
-	if err != nil {
-		return nil, err
-	}
-	count := max(in.MaxNumberOfMessages, 1)
-	if in.MaxNumberOfMessages < 0 || count > mostBatch {
-		return nil, clientError("InvalidParameterValue", "Value %d for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and %d, if provided.", in.MaxNumberOfMessages, mostBatch)
-	}
-	hide := q.visibility
-	if in.VisibilityTimeout != nil {
-		if *in.VisibilityTimeout < 0 || *in.VisibilityTimeout > mostVisibility {
-			return nil, clientError("InvalidParameterValue", "Value %d for parameter VisibilityTimeout is invalid. Reason: Must be between 0 and %d, if provided.", *in.VisibilityTimeout, mostVisibility)
-		}
-		hide = time.Duration(*in.VisibilityTimeout) * time.Second
-	}
-	q.settle(w.now)
-	out := &ReceiveMessageOutput{}
-	for len(out.Messages) < count && len(q.ready) > 0 {
-		m := q.ready[0]
-		q.ready = q.ready[1:]
-		if m.deleted {
-			continue
-		}
-		m.received++
-		if m.received == 1 {
-			m.firstAt = w.now
-		}
-		m.handle = q.name + "." + m.id + "." + strconv.Itoa(m.received)
-		q.hide(m, w.now.Add(hide))
-		out.Messages = append(out.Messages, m.describe(in, w.cfg.Account))
-	}
-	return out, nil
-}
-
-// hide puts a message among the hidden ones, which are sorted by when they come back.
-func (q *messageQueue) hide(m *message, until time.Time) {
-	m.visibleAt = until
-	i := len(q.hidden)
-	for i > 0 && q.hidden[i-1].visibleAt.After(until) {
-		i--
-	}
-	q.hidden = slices.Insert(q.hidden, i, m)
-}
-
-func (m *message) describe(in *ReceiveMessageInput, account string) Message {
-	out := Message{MessageID: m.id, ReceiptHandle: m.handle, MD5OfBody: sumOf(m.body), Body: m.body}
-	all := map[string]string{
-		"SentTimestamp":                    strconv.FormatInt(m.sentAt.UnixMilli(), 10),
-		"ApproximateReceiveCount":          strconv.Itoa(m.received),
-		"ApproximateFirstReceiveTimestamp": strconv.FormatInt(m.firstAt.UnixMilli(), 10),
-		"SenderId":                         account,
-	}
-	for _, name := range append(slices.Clone(in.AttributeNames), in.MessageSystemAttributeNames...) {
-		if name == "All" {
-			out.Attributes = all
-			return out
-		}
-		if v, ok := all[name]; ok {
-			if out.Attributes == nil {
-				out.Attributes = map[string]string{}
+	if old := w.queueNamed(in.QueueName); old != nil {
+		is, wanted := w.attributes(old), w.attributes(made)
+		for _, name := range sortedKeys(in.Attributes) {
+			if is[name] != wanted[name] {
+				return nil, clientError("QueueNameExists", "A queue already exists with the same name and a different value for attribute %s", name)
 			}
-			out.Attributes[name] = v
 		}
+		return &CreateQueueOutput{QueueURL: old.url}, nil
 	}
-	return out
+	w.queues = append(w.queues, made)
+	return &CreateQueueOutput{QueueURL: made.url}, nil
 }
 
-// DeleteMessage deletes a received message. An old receipt deletes nothing, as in SQS.
-func (w *World) DeleteMessage(in *DeleteMessageInput) (*DeleteMessageOutput, error) {
-	q, err := w.queueAt(in.QueueURL)
-	if err != nil {
-		return nil, err
-	}
-	if err := q.delete(in.ReceiptHandle); err != nil {
-		return nil, err
-	}
-	return &DeleteMessageOutput{}, nil
-}
-
-func (q *messageQueue) delete(handle string) error {
-	if !strings.HasPrefix(handle, q.name+".") {
-		return clientError("ReceiptHandleIsInvalid", "The input receipt handle is invalid.")
-	}
-	if i := slices.IndexFunc(q.hidden, func(m *message) bool { return m.handle == handle }); i >= 0 {
-		q.hidden[i].deleted = true
-		q.hidden = slices.Delete(q.hidden, i, i+1)
-		return nil
-	}
-	for _, m := range q.ready { // it became visible again meanwhile
-		if m.handle == handle {
-			m.deleted = true
+func (w *World) queueNamed(name string) *messageQueue {
+	for _, q := range w.queues {
+		if q.name == name {
+			return q
 		}
 	}
 	return nil
 }
 
-// DeleteMessageBatch deletes up to 10 received messages.
-func (w *World) DeleteMessageBatch(in *DeleteMessageBatchInput) (*DeleteMessageBatchOutput, error) {
-	q, err := w.queueAt(in.QueueURL)
-	if err != nil {
-		return nil, err
+// queueAt finds a queue by URL. The host of the URL does not matter, so that a face may be
+// reached by any name; the account does, if there is one.
+func (w *World) queueAt(url string) (*messageQueue, error) {
+	if url == "" {
+		return nil, missing("QueueUrl")
 	}
-	if len(in.Entries) == 0 {
-		return nil, clientError("EmptyBatchRequest", "There should be at least one DeleteMessageBatchRequestEntry in the request.")
+	path, name := "", url
+	if i := strings.LastIndexByte(url, '/'); i >= 0 {
+		path, name = url[:i], url[i+1:]
 	}
-	if len(in.Entries) > mostBatch {
-		return nil, clientError("TooManyEntriesInBatchRequest", "Maximum number of entries per request are %d. You have sent %d.", mostBatch, len(in.Entries))
+	account := path[strings.LastIndexByte(path, '/')+1:]
+	q := w.queueNamed(name)
+	if q == nil || accountPattern.MatchString(account) && account != w.cfg.Account {
+		return nil, clientError("QueueDoesNotExist", "The specified queue does not exist.")
 	}
-	out := &DeleteMessageBatchOutput{Successful: []DeleteMessageBatchResult{}, Failed: []BatchError{}}
-	for _, e := range in.Entries {
-		if err := q.delete(e.ReceiptHandle); err != nil {
-			out.Failed = append(out.Failed, BatchError{ID: e.ID, SenderFault: true, Code: "ReceiptHandleIsInvalid", Message: "The input receipt handle is invalid."})
-			continue
+	return q, nil
+}
+
+// GetQueueURL is AWS's GetQueueUrl: it finds the URL of a queue.
+func (w *World) GetQueueURL(in *GetQueueURLInput) (*GetQueueURLOutput, error) {
+	if in.QueueName == "" {
+		return nil, missing("QueueName")
+	}
+	q := w.queueNamed(in.QueueName)
+	if q == nil || in.QueueOwnerAWSAccountID != "" && in.QueueOwnerAWSAccountID != w.cfg.Account {
+		return nil, clientError("QueueDoesNotExist", "The specified queue does not exist.")
+	}
+	return &GetQueueURLOutput{QueueURL: q.url}, nil
+}
+
+// ListQueues lists queues by name, at most 1,000.
+func (w *World) ListQueues(in *ListQueuesInput) (*ListQueuesOutput, error) {
+	limit := mostQueues
+	if in.MaxResults != nil {
+		limit = *in.MaxResults
+	}
+	if limit < 1 || limit > mostQueues {
+		return nil, clientError("InvalidParameterValue", "Value %d for parameter MaxResults is invalid. Reason: Must be between 1 and %d, if provided.", limit, mostQueues)
+	}
+	after, ok := placeIn("queues", in.NextToken)
+	if !ok {
+		return nil, clientError("InvalidParameterValue", "Value %s for parameter NextToken is invalid. Reason: Invalid or expired next token.", clip(in.NextToken))
+	}
+	var urls []string
+	for _, q := range w.queues {
+		if strings.HasPrefix(q.name, in.QueueNamePrefix) {
+			urls = append(urls, q.url)
 		}
-		out.Successful = append(out.Successful, DeleteMessageBatchResult{ID: e.ID})
+	}
+	slices.Sort(urls)
+	page, next := pageOf(urls, after, limit)
+	out := &ListQueuesOutput{QueueURLs: page}
+	if in.MaxResults != nil { // SQS gives tokens to those who ask for pages only
+		out.NextToken = token("queues", next)
 	}
 	return out, nil
 }
 
-// ChangeMessageVisibility hides a received message for longer, or shows it again.
-func (w *World) ChangeMessageVisibility(in *ChangeMessageVisibilityInput) (*ChangeMessageVisibilityOutput, error) {
+// DeleteQueue deletes a queue with its messages.
+func (w *World) DeleteQueue(in *QueueInput) (*QueueDone, error) {
 	q, err := w.queueAt(in.QueueURL)
 	if err != nil {
 		return nil, err
 	}
-	if in.VisibilityTimeout < 0 || in.VisibilityTimeout > mostVisibility {
-		return nil, clientError("InvalidParameterValue", "Value %d for parameter VisibilityTimeout is invalid. Reason: Must be between 0 and %d.", in.VisibilityTimeout, mostVisibility)
+	q.deleted = true
+	q.name += "#" + strconv.FormatUint(w.next(), 10) // for another may have its name, while messages are on their way to it
+	w.queues = slices.DeleteFunc(w.queues, func(other *messageQueue) bool { return other == q })
+	w.subscribed = slices.DeleteFunc(w.subscribed, func(s subscription) bool { return s.queue == q })
+	return &QueueDone{}, nil
+}
+
+// PurgeQueue deletes the messages of a queue, at most once a minute.
+func (w *World) PurgeQueue(in *QueueInput) (*QueueDone, error) {
+	q, err := w.queueAt(in.QueueURL)
+	if err != nil {
+		return nil, err
 	}
-	i := slices.IndexFunc(q.hidden, func(m *message) bool { return m.handle == in.ReceiptHandle })
-	if i < 0 {
-		return nil, clientError("ReceiptHandleIsInvalid", "The input receipt handle is invalid.")
+	if !q.purgedAt.IsZero() && w.now.Sub(q.purgedAt) < purgePause {
+		return nil, clientError("PurgeQueueInProgress", "Only one PurgeQueue operation on %s is allowed every 60 seconds.", q.name)
 	}
-	m := q.hidden[i]
-	q.hidden = slices.Delete(q.hidden, i, i+1)
-	q.hide(m, w.now.Add(time.Duration(in.VisibilityTimeout)*time.Second))
-	return &ChangeMessageVisibilityOutput{}, nil
+	q.purgedAt = w.now
+	q.ready, q.hidden = nil, nil
+	return &QueueDone{}, nil
+}
+
+// ListDeadLetterSourceQueues lists the queues whose dead-letter queue this is.
+func (w *World) ListDeadLetterSourceQueues(in *QueueInput) (*DeadLetterSourcesOutput, error) {
+	q, err := w.queueAt(in.QueueURL)
+	if err != nil {
+		return nil, err
+	}
+	out := &DeadLetterSourcesOutput{QueueURLs: []string{}}
+	for _, source := range w.queues {
+		if source.redrive.target == w.arn("sqs", q.name) {
+			out.QueueURLs = append(out.QueueURLs, source.url)
+		}
+	}
+	return out, nil
+}
+
+const mostQueueTags = 50
+
+// TagQueue adds tags to a queue.
+func (w *World) TagQueue(in *TagQueueInput) (*QueueDone, error) {
+	q, err := w.queueAt(in.QueueURL)
+	if err != nil {
+		return nil, err
+	}
+	if len(in.Tags) == 0 {
+		return nil, missing("Tags")
+	}
+	tags := QueueTags{}
+	maps.Copy(tags, q.tags)
+	maps.Copy(tags, in.Tags)
+	if len(tags) > mostQueueTags {
+		return nil, clientError("InvalidParameterValue", "Too many tags added for queue %s.", q.name)
+	}
+	q.tags = tags
+	return &QueueDone{}, nil
+}
+
+// UntagQueue takes tags from a queue.
+func (w *World) UntagQueue(in *UntagQueueInput) (*QueueDone, error) {
+	q, err := w.queueAt(in.QueueURL)
+	if err != nil {
+		return nil, err
+	}
+	if len(in.TagKeys) == 0 {
+		return nil, missing("TagKeys")
+	}
+	tags := maps.Clone(q.tags)
+	for _, key := range in.TagKeys {
+		delete(tags, key)
+	}
+	q.tags = tags
+	return &QueueDone{}, nil
+}
+
+// ListQueueTags lists the tags of a queue.
+func (w *World) ListQueueTags(in *QueueInput) (*ListQueueTagsOutput, error) {
+	q, err := w.queueAt(in.QueueURL)
+	if err != nil {
+		return nil, err
+	}
+	return &ListQueueTagsOutput{Tags: q.tags}, nil
 }

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,56 +47,111 @@ func (r reconcile) happen(w *World) {
 type tally struct {
 	right   []*task // of the primary deployment, on instances that are to stay
 	wrong   []*task // of older deployments, or on DRAINING instances
+	sick    []*task // that would be right, but for their health
 	healthy int
+	fit     int // healthy ones among the right
 	// recheck is how long until the next running task counts as healthy; 0 is never.
 	recheck time.Duration
 }
 
 func (w *World) tally(s *service) tally {
-	var y tally
+	y := tally{right: make([]*task, 0, len(s.active))}
 	for _, t := range s.active {
-		if t.deployment.primary && t.host.status != statusDraining {
-			y.right = append(y.right, t)
-		} else {
+		right := t.deployment.primary && t.host.status != statusDraining
+		switch {
+		case !right:
 			y.wrong = append(y.wrong, t)
+		case t.unfit(w):
+			y.sick = append(y.sick, t)
+		default:
+			y.right = append(y.right, t)
 		}
 		if t.last != taskRunning {
 			continue
 		}
-		wait := t.healthyAt(w).Sub(w.now)
-		if wait <= 0 {
+		if t.healthy(w) {
 			y.healthy++
-		} else if y.recheck == 0 || wait < y.recheck {
+			if right {
+				y.fit++
+			}
+		} else if wait := t.healthyAt(w).Sub(w.now); wait > 0 && (y.recheck == 0 || wait < y.recheck) {
 			y.recheck = wait
 		}
 	}
 	return y
 }
 
-func (y *tally) total() int { return len(y.right) + len(y.wrong) }
+func (y *tally) total() int { return len(y.right) + len(y.wrong) + len(y.sick) }
 
 // reconcileReplica takes one step towards the desired count: it stops what must go as far
 // as the minimum allows, and starts what is missing as far as the maximum does.
 func (w *World) reconcileReplica(s *service) {
 	y := w.tally(s)
-	low := (s.desired*s.minPercent + 99) / 100
-	high := s.desired * s.maxPercent / 100
+	d := s.deployments[0]
+	if y.fit > 0 {
+		s.mend(d)
+	}
+	low, high := s.bounds()
+	w.keepRebalancing(s, &y)
 	stopped := w.stopWrong(s, &y, low)
-	if excess := len(y.right) - s.desired; excess > 0 {
+	stopped += w.stopSick(s, &y, high-(y.total()-stopped))
+	if s.deployments[0] != d {
+		return // the circuit breaker went back to another, which begins afresh
+	}
+	waiting := w.trimWaiting(s, len(y.right))
+	if excess := len(y.right) - s.desired - s.rebalances.surge; excess > 0 {
 		stopped += w.scaleIn(s, y.right, excess)
 	}
-	missing := s.desired - len(y.right)
-	room := high - (y.total() - stopped)
-	if s.deployments[0].rollout != rolloutFailed && missing > 0 {
-		w.start(s, min(missing, room))
+	missing := s.desired - len(y.right) - waiting
+	room := high - (y.total() + waiting - stopped)
+	if d.rollout != rolloutFailed && missing > 0 {
+		w.start(s, min(missing, room), len(y.sick))
 	}
-	if len(y.wrong) > 0 && missing > 0 && room <= 0 && stopped == 0 && y.recheck == 0 && y.healthy <= low {
+	stuck := len(y.wrong) > 0 && missing > 0 && room <= 0 && stopped == 0 && y.recheck == 0 && y.healthy <= low
+	if stuck {
 		w.say(s, "was unable to stop or start tasks during a deployment because of the service deployment configuration. Update the minimumHealthyPercent or maximumPercent value and try again.")
+	} else {
+		s.forget("was unable to stop or start tasks")
 	}
-	if len(y.wrong) > 0 && y.recheck > 0 {
+	if y.recheck > 0 && (len(y.wrong) > 0 || d.failed > 0 || s.rebalances.surge > 0) {
 		w.wake(s, y.recheck)
 	}
-	w.settle(s)
+	if s.deployments[0] == d {
+		w.settle(s)
+		w.rebalance(s, &y)
+	}
+}
+
+// bounds are the fewest healthy tasks that a service may have and the most tasks: the
+// minimum is rounded up, the maximum down.
+func (s *service) bounds() (low, high int) {
+	return (s.desired*s.minPercent + 99) / 100, s.desired * s.maxPercent / 100
+}
+
+// stopSick stops tasks that are unhealthy once others are healthy in their place. Where
+// there is no room to start those first, one after the other is stopped instead.
+func (w *World) stopSick(s *service, y *tally, room int) int {
+	if len(y.sick) == 0 {
+		return 0
+	}
+	n := min(y.fit+len(y.sick)-s.desired, len(y.sick))
+	if n <= 0 && room <= 0 && len(y.right) == y.fit {
+		n = 1
+	}
+	d := s.deployments[0]
+	var ended []*task
+	for _, t := range y.sick[:max(n, 0)] {
+		if t.targetFailing(w) {
+			b := t.service.balancers[0]
+			w.say(s, fmt.Sprintf("(task %s) (port %d) is unhealthy in (target-group %s) due to (reason Health checks failed).", t.id, b.ContainerPort, b.TargetGroupArn))
+		}
+		w.stopTask(t, stopByScheduler, t.whyUnfit(w))
+		ended = append(ended, t)
+		d.failed++
+	}
+	w.sayStopped(s, ended)
+	w.breakCircuit(s)
+	return len(ended)
 }
 
 // stopWrong stops tasks that are to go: those that do not run yet at once, the others as
@@ -108,8 +164,8 @@ func (w *World) stopWrong(s *service, y *tally, low int) (stopped int) {
 		if t.protected(w.now) && (!draining || w.cfg.DrainHonoursProtection) {
 			continue
 		}
-		if t.last == taskRunning {
-			healthy := !w.now.Before(t.healthyAt(w))
+		if t.last == taskRunning && !t.unfit(w) {
+			healthy := t.healthy(w)
 			if spare < 0 || healthy && spare == 0 {
 				continue
 			}
@@ -133,9 +189,9 @@ func (w *World) scaleIn(s *service, from []*task, excess int) int {
 	var ended []*task
 	pick := w.newVictims(s, from)
 	for range excess {
-		t := pick.next()
+		t := pick.next(s)
 		if t == nil {
-			w.say(s, "was unable to scale in. Reason: The number of protected tasks are more than the desired count")
+			w.say(s, fmt.Sprintf("was unable to reach steady state because task set (%s) was unable to scale in. Reason: The number of protected tasks are more than the desired count of tasks.", s.deployments[0].id))
 			break
 		}
 		w.stopTask(t, stopByScheduler, fmt.Sprintf("Scaling activity initiated by (deployment %s)", s.deployments[0].id))
@@ -146,9 +202,23 @@ func (w *World) scaleIn(s *service, from []*task, excess int) int {
 }
 
 func (w *World) sayStopped(s *service, ended []*task) {
-	if len(ended) > 0 {
-		w.say(s, fmt.Sprintf("has stopped %d running tasks:%s.", len(ended), taskList(ended)))
+	if len(ended) == 0 {
+		return
 	}
+	ran := slices.DeleteFunc(slices.Clone(ended), func(t *task) bool { return t.startedAt.IsZero() })
+	if n := len(ran); n > 0 {
+		w.say(s, fmt.Sprintf("has stopped %d running tasks:%s.", n, taskList(ran)))
+		for _, b := range s.balancers {
+			w.say(s, fmt.Sprintf("deregistered %d targets in (target-group %s)", n, b.TargetGroupArn))
+		}
+		if len(s.balancers) > 0 {
+			w.say(s, fmt.Sprintf("has begun draining connections on %d tasks.", n))
+		}
+	}
+	if n := len(ended) - len(ran); n > 0 {
+		w.say(s, fmt.Sprintf("stopped %d pending tasks.", n))
+	}
+	w.tellService(s, "INFO", "TASKS_STOPPED", "")
 }
 
 // taskList is tasks as events name them: " (task 1) (task 2)".
@@ -163,13 +233,19 @@ func taskList(tasks []*task) string {
 // launchesPerMinute is ECS's quota of task launches of one service on EC2.
 const launchesPerMinute = 500
 
-// start places up to count tasks, unless the scheduler is backing off.
-func (w *World) start(s *service, count int) {
+// start places up to count tasks, unless the scheduler is backing off. So many of them are
+// in the place of unhealthy ones.
+func (w *World) start(s *service, count, unhealthy int) {
 	if count <= 0 {
 		return
 	}
 	if wait := s.nextTry.Sub(w.now); wait > 0 {
 		w.wake(s, wait)
+		return
+	}
+	if w.schedulerThrottled() {
+		w.sayThrottled(s)
+		w.wake(s, w.cfg.Delays.RetryShort)
 		return
 	}
 	if minute := w.now.Truncate(time.Minute); !minute.Equal(s.minute) {
@@ -180,22 +256,19 @@ func (w *World) start(s *service, count int) {
 		w.wake(s, s.minute.Add(time.Minute).Sub(w.now))
 	}
 	d := s.deployments[0]
-	var begun []*task
-	for range count {
-		node, ok := w.placeTask(s, d.kind)
-		if !ok {
-			break
-		}
-		begun = append(begun, w.newTask(s.cluster, s.cluster.byNode[node], s.spec(d)))
-	}
+	begun, failed := w.beginAll(s, d, count)
 	s.launched += len(begun)
 	if len(begun) > 0 {
 		s.attempts, s.backoff = 0, 0
-		clear(s.told) // what was said of failures may be said again
-		w.say(s, fmt.Sprintf("has started %d tasks:%s.", len(begun), taskList(begun)))
+		s.forget("unable to place", "provisioning capacity limit") // it may be said again
+		text := fmt.Sprintf("has started %d tasks:%s.", len(begun), taskList(begun))
+		if n := min(unhealthy, len(begun)); n > 0 {
+			text += fmt.Sprintf(" Amazon ECS replaced %d tasks due to an unhealthy status.", n)
+		}
+		w.say(s, text)
 	}
-	if len(begun) < count {
-		w.refused(s)
+	if failed != nil {
+		w.refused(s, failed)
 	}
 }
 
@@ -216,7 +289,7 @@ func (s *service) spec(d *deployment) taskSpec {
 
 // refused notes that a placement failed, says so and backs off: a few attempts in quick
 // succession, then longer and longer waits. New capacity does not end a wait.
-func (w *World) refused(s *service) {
+func (w *World) refused(s *service, k *kind) {
 	d := s.deployments[0]
 	s.attempts++
 	d.failed++
@@ -227,32 +300,13 @@ func (w *World) refused(s *service) {
 		s.backoff = min(max(2*s.backoff, delays.RetryLong), delays.RetryMax)
 		wait = s.backoff
 	}
+	wait += time.Duration(delays.RetrySpread * float64(wait) * w.chance("retry", s.arn, d.id, strconv.Itoa(d.failed))).Truncate(time.Millisecond)
 	s.nextTry = w.now.Add(wait)
 	w.wake(s, wait)
-	text, reason := w.whyNot(s.cluster, d.kind)
+	text, reason := w.whyNot(s.cluster, k)
 	w.say(s, text)
 	w.tellService(s, "ERROR", "SERVICE_TASK_PLACEMENT_FAILURE", reason)
 	w.breakCircuit(s)
-}
-
-// breakCircuit fails a deployment that cannot start its tasks, if that is switched on.
-func (w *World) breakCircuit(s *service) {
-	d := s.deployments[0]
-	threshold := min(max((s.desired+1)/2, 3), 200)
-	if s.breaker == nil || !s.breaker.Enable || d.failed < threshold || d.rollout != rolloutInProgress {
-		return
-	}
-	d.rollout, d.reason = rolloutFailed, "ECS deployment circuit breaker: tasks failed to start."
-	w.say(s, fmt.Sprintf("deployment %s deployment failed: tasks failed to start.", d.id))
-	w.tellDeployment(s, d, "SERVICE_DEPLOYMENT_FAILED", "ERROR")
-	if !s.breaker.Rollback || len(s.deployments) < 2 {
-		return
-	}
-	back := s.deployments[1]
-	w.say(s, fmt.Sprintf("rolling back to deployment %s.", back.id))
-	s.definition = back.definition
-	w.deploy(s, back.kind)
-	s.deployments[0].reason = "ECS deployment circuit breaker: rolling back to deploymentId " + back.id + "."
 }
 
 // settle ends deployments that have nothing left, and says when all is as it should be.
@@ -262,7 +316,7 @@ func (w *World) settle(s *service) {
 		return !d.primary && d.running+d.pending == 0
 	})
 	steady := len(s.deployments) == 1 && primary.running == s.desired && primary.pending == 0 && len(s.active) == s.desired &&
-		!slices.ContainsFunc(s.active, func(t *task) bool { return t.host.status == statusDraining })
+		!slices.ContainsFunc(s.active, func(t *task) bool { return t.host.status == statusDraining || t.checked() && !t.healthy(w) })
 	if !steady {
 		s.steady = false
 		return
@@ -271,12 +325,13 @@ func (w *World) settle(s *service) {
 		return
 	}
 	s.steady = true
+	if !s.rebalances.underWay {
+		s.rebalances.tryAt = w.now.Add(w.cfg.Delays.Rebalance)
+	}
 	w.say(s, "has reached a steady state.")
 	w.tellService(s, "INFO", "SERVICE_STEADY_STATE", "")
 	if primary.rollout == rolloutInProgress {
-		primary.rollout, primary.reason, primary.updatedAt = rolloutCompleted, "ECS deployment "+primary.id+" completed.", w.now
-		w.say(s, "(deployment "+primary.id+") deployment completed.")
-		w.tellDeployment(s, primary, "SERVICE_DEPLOYMENT_COMPLETED", "INFO")
+		w.completed(s, primary)
 	}
 }
 
@@ -286,20 +341,35 @@ const sameEventAfter = 6 * time.Hour
 // mostEvents is how many events of a service ECS keeps.
 const mostEvents = 100
 
-// say adds an event to the service. The same words are not said again until something
-// was started in between or hours have passed.
-func (w *World) say(s *service, text string) {
+// routine is how events begin that tell of something that was done, again and again: the
+// others tell of a cause that lasts.
+var routine = []string{"has ", "(", "stopped ", "deregistered ", "registered ", "rolling back ", "is AZ balanced "}
+
+// say adds an event to the service, and reports whether it did: the same words about a
+// cause are not said again until the cause is gone or hours have passed.
+func (w *World) say(s *service, text string) bool {
 	if last, said := s.told[text]; said && w.now.Sub(last) < sameEventAfter {
-		return
+		return false
 	}
-	if !strings.HasPrefix(text, "has ") {
+	if text == "stopped AZ Rebalancing." || !slices.ContainsFunc(routine, func(word string) bool { return strings.HasPrefix(text, word) }) {
 		s.told[text] = w.now
 	}
+	w.noteService(s, EntryService, text, "")
 	s.events = append(s.events, ServiceEvent{
 		ID: w.uuid("event"), CreatedAt: Timestamp{w.now}, Message: "(service " + s.name + ") " + text,
 	})
 	if len(s.events) > mostEvents {
 		s.events = slices.Clone(s.events[len(s.events)-mostEvents:])
+	}
+	return true
+}
+
+// forget notes that a cause is gone: events with any of these words may be said again.
+func (s *service) forget(words ...string) {
+	for text := range s.told { //neap:unordered each is judged by itself
+		if slices.ContainsFunc(words, func(word string) bool { return strings.Contains(text, word) }) {
+			delete(s.told, text)
+		}
 	}
 }
 

@@ -20,16 +20,44 @@ import (
 //	task FAMILY cpu UNITS memory MIB  register a task definition, with any of
 //	     [gpu N] [port N[/udp]]… [network awsvpc|host|bridge] [constraint EXPRESSION]…
 //	     [arch x86_64|arm64] [stop-timeout D] [run-for D] [tag KEY=VALUE]…
+//	     [fails pull|start|exit] [image-arch x86_64|arm64] [health INTERVAL] [retries N]
+//	     [start-period D] [unhealthy-after D]
 //	service NAME [task FAMILY]        make a service, or change it if it is there, with any of
 //	     [desired N] [min PERCENT] [max PERCENT] [daemon] [distinct] [constraint EXPRESSION]…
-//	     [strategy TYPE[:FIELD]]… [subnet ID]… [tag KEY=VALUE]…
+//	     [strategy TYPE[:FIELD]]… [subnet ID]… [provider NAME[:WEIGHT[:BASE]]]… [tag KEY=VALUE]…
+//	     [balanced] [grace D] [breaker] [rollback] [threshold TYPE:VALUE] [rebalancing on|off]
+//	     [force]
 //	delete service NAME               delete a service with its tasks
-//	run FAMILY [count N] [for D]      run standalone tasks, which end after D
+//	run FAMILY [count N] [for D] [provider NAME[:WEIGHT[:BASE]]]…
+//	                                  run standalone tasks, which end after D
 //	finish FAMILY [count N]           end standalone tasks that run; all unless told
 //	protect SERVICE [count N] [for D] give tasks scale-in protection (1, for 2h)
 //	unprotect SERVICE                 take it away from all tasks of a service
+//	unhealthy SERVICE [count N] [for D]
+//	                                  let tasks fail their health checks, the oldest first, all
+//	                                  unless told, for a time or until they are replaced
 //	launch TYPE [count N] [zone ZONE] [lifecycle spot] [attribute KEY=VALUE]… [tag KEY=VALUE]…
-//	                                  launch instances by hand that join the cluster
+//	     [image al2|bottlerocket|windows|PARAMETER] [set NAME=VALUE]…
+//	                                  launch instances by hand that join the cluster; set is
+//	                                  a setting of the agent such as ECS_RESERVED_MEMORY=256
+//	group NAME [type TYPE]… [min N] [max N] [desired N] [zone ZONE]… [spot PERCENT] [protected]
+//	     [attribute KEY=VALUE]… [tag KEY=VALUE]…
+//	                                  make an auto scaling group whose instances join the
+//	                                  cluster; protected is scale-in protection of new ones
+//	provider NAME group GROUP [managed] [target PERCENT] [step-min N] [step-max N] [warm-up D]
+//	     [protected] [undrained]      make a capacity provider of a group and give it to the
+//	                                  cluster: managed scaling, managed termination
+//	                                  protection, no managed draining
+//	capacity GROUP N                  set the desired capacity of an auto scaling group
+//	stop INSTANCES                    stop instances, as a person would
+//	reboot INSTANCES                  restart instances; their tasks end
+//	start stopped [N], start ID       start stopped instances again
+//	maintenance CODE in D INSTANCES   EC2 plans instance-retirement, system-reboot, … for instances
+//	quota CLASS LIFECYCLE VCPUS       bound the vCPUs of Standard, G/VT, P, … or *; 0 is no bound
+//	reserve TYPE [count N] [zone ZONE]
+//	                                  own reserved instances for a year
+//	savings-plan USD [family FAMILY]  own a savings plan of so much per hour for a year
+//	consistency eventual|strong|D     let reads of EC2 be behind
 //	shortage TYPE ZONE [LIFECYCLE] [left N] [for D]
 //	                                  leave no (or N) instances of offerings; * is any
 //	plenty TYPE ZONE [LIFECYCLE]      end shortages
@@ -39,9 +67,29 @@ import (
 //	drain INSTANCES                   set container instances to DRAINING, as a person would
 //	terminate INSTANCES               terminate instances, as a person would
 //	disconnect INSTANCES [for D]      take the agents of instances away
+//	restart INSTANCES [set NAME=VALUE]…
+//	                                  restart agents, with other settings
+//	deregister INSTANCES [force]      deregister container instances, as a person would
+//	flaps PER_HOUR                    let agents lose their connection for a moment; 0 ends it
+//	trunks fail N                     the next N trunk interfaces cannot be attached
+//	interruptions SCALE               let EC2 take spot instances, so many times as often as
+//	                                  it does on average; 0 ends it
+//	zone ZONE down [for D]            lose an availability zone
+//	zone ZONE up                      give it back
 //	stall N                           the next N launches never register
-//	events [drop PERCENT] [duplicate PERCENT] [for D]
-//	                                  lose and double events
+//	events [drop PERCENT] [duplicate PERCENT] [reorder D] [of CLASS] [for D]
+//	                                  lose, double and delay events; CLASS, best-effort unless
+//	                                  said, is what may be lost: best-effort, durable or all
+//	throttle on|off                   apply the published API rate limits, or stop it
+//	throttle TARGET PERCENT           scale the limits of a service or bucket
+//	outage TARGET KIND [share PERCENT] [for D]
+//	                                  let calls of a service (ecs) or operation
+//	                                  (ecs:DescribeTasks) go wrong; KIND is error STATUS,
+//	                                  error CODE[/STATUS], reset, hang, truncated, lost, stale D
+//	slow TARGET MEDIAN [p99 D] [share PERCENT] [for D]
+//	                                  let calls take long, in wall time
+//	restore TARGET                    end the outages of a target, * all
+//	advance D                         let time pass before the next statement; not behind "at"
 //
 // INSTANCES is "spot [N]", the N (1) oldest running spot instances; "oldest [N]", the N (1)
 // oldest ACTIVE container instances of the cluster; or the ID of one.
@@ -53,6 +101,7 @@ type Script struct {
 type step struct {
 	line  int
 	after time.Duration
+	words []string
 	do    statement
 }
 
@@ -88,6 +137,7 @@ func ParseScript(text string) (*Script, error) {
 			}
 			words = words[2:]
 		}
+		st.words = words
 		if st.do, err = parseStatement(words); err != nil {
 			return nil, fmt.Errorf("script line %d: %w", number, err)
 		}
@@ -109,7 +159,7 @@ func (s *Script) Run(w *World) error {
 			w.in(st.after, scripted{st, c})
 			continue
 		}
-		if err := st.do(w, c); err != nil {
+		if err := w.carryOut(&st, c); err != nil {
 			return fmt.Errorf("script line %d: %w", st.line, err)
 		}
 	}
@@ -118,9 +168,13 @@ func (s *Script) Run(w *World) error {
 
 // Length is when the last statement of the script is carried out, from its beginning.
 func (s *Script) Length() time.Duration {
-	var longest time.Duration
+	var longest, passed time.Duration
 	for _, st := range s.steps {
-		longest = max(longest, st.after)
+		if st.after == 0 && st.words[0] == "advance" {
+			d, _ := duration(st.words[1]) // it was read before
+			passed += d
+		}
+		longest = max(longest, passed+st.after)
 	}
 	return longest
 }
@@ -132,7 +186,7 @@ type scripted struct {
 }
 
 func (e scripted) happen(w *World) {
-	if err := e.do(w, e.c); err != nil {
+	if err := w.carryOut(&e.step, e.c); err != nil {
 		w.scriptErrors = append(w.scriptErrors, fmt.Errorf("script line %d: %w", e.line, err))
 	}
 }

@@ -43,9 +43,16 @@ func TestScripts(t *testing.T) {
 // play runs a story and returns what is seen.
 func play(t *testing.T, story string) string {
 	t.Helper()
+	w, script, looks := stage(t, story, 1)
+	return watch(t, w, script, looks, func(w *World) *World { return w })
+}
+
+// stage makes the world of a story, and tells when to look at it.
+func stage(t *testing.T, story string, seed uint64) (*World, *Script, []time.Duration) {
+	t.Helper()
 	var script strings.Builder
 	var looks []time.Duration
-	cfg := Config{Seed: 1}
+	cfg := Config{Seed: seed}
 	for line := range strings.Lines(story) {
 		words := strings.Fields(line)
 		switch {
@@ -73,12 +80,18 @@ func play(t *testing.T, story string) string {
 		}
 		script.WriteString(line)
 	}
-	w := must(New(cfg))(t)
-	if err := must(ParseScript(script.String()))(t).Run(w); err != nil {
+	return must(New(cfg))(t), must(ParseScript(script.String()))(t), looks
+}
+
+// watch runs a script and returns what is seen; between looks the world may be replaced.
+func watch(t *testing.T, w *World, script *Script, looks []time.Duration, next func(*World) *World) string {
+	t.Helper()
+	if err := script.Run(w); err != nil {
 		t.Fatal(err)
 	}
 	var out strings.Builder
 	for _, d := range looks {
+		w = next(w)
 		w.Advance(w.cfg.Start.Add(d))
 		fmt.Fprintf(&out, "%v\n", d)
 		look(&out, w)
@@ -126,7 +139,7 @@ func look(out *strings.Builder, w *World) {
 		}
 		for t := range c.taskRoll.all {
 			if t.service == nil {
-				fmt.Fprintf(out, "  standalone %s on %s: %s\n", t.group(), names[t.host.machine.id], t.last)
+				fmt.Fprintf(out, "  standalone %s on %s: %s\n", t.group(), where(names, t), t.last)
 			}
 		}
 	}
@@ -143,6 +156,14 @@ func look(out *strings.Builder, w *World) {
 	}
 }
 
+// where is the number of the instance of a task, or what it waits for.
+func where(names map[string]string, t *task) string {
+	if t.host == nil {
+		return "no instance"
+	}
+	return names[t.host.machine.id]
+}
+
 // must returns a function that fails the test on an error and else gives the value.
 func must[T any](v T, err error) func(testing.TB) T {
 	return func(t testing.TB) T {
@@ -156,7 +177,7 @@ func must[T any](v T, err error) func(testing.TB) T {
 
 func TestParseScriptErrors(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{"make me a sandwich", `script line 1: "make" is no statement: use cluster, `},
+		{"make me a sandwich", `script line 1: "make" is no statement: use advance, capacity, cluster, `},
 		{"\nat 5 service web desired 1", `script line 2: "5" is no time: write it like 90s, 5m or 1h30m`},
 		{"at 5m", `script line 1: write "at TIME statement"`},
 		{"service web desird 3", `script line 1: service: "desird" is not understood here: use task, desired, `},

@@ -32,6 +32,7 @@ type service struct {
 	providers   []CapacityProviderStrategyItem
 	rebalancing string
 	grace       int
+	execute     bool
 	minPercent  int
 	maxPercent  int
 	breaker     *DeploymentCircuitBreaker
@@ -49,6 +50,12 @@ type service struct {
 	inZone   map[string]int               // active tasks
 
 	scheduler
+	rebalances rebalances
+
+	rollouts  []rollout         // service deployments, the newest last
+	revisions []ServiceRevision // the newest last
+	revised   int               // revisions so far
+	completed *deployment       // the last one that was completed; nil is none
 }
 
 // scheduler is where the service scheduler stands with a service.
@@ -61,6 +68,8 @@ type scheduler struct {
 	steady   bool
 	launched int // tasks started in the present minute
 	minute   time.Time
+	failures int           // tasks in a row that did not reach RUNNING
+	throttle time.Duration // how long it waits for that
 }
 
 // deployment is one deployment of a service.
@@ -73,6 +82,7 @@ type deployment struct {
 	updatedAt  time.Time
 	rollout    string
 	reason     string
+	revision   string // its ARN
 
 	running, pending, failed int
 }
@@ -99,7 +109,7 @@ func (w *World) CreateService(in *CreateServiceInput) (*CreateServiceOutput, err
 		network: in.NetworkConfiguration, balancers: slices.Clone(in.LoadBalancers),
 		scheduling: cmp.Or(in.SchedulingStrategy, strategyReplica), controller: "ECS",
 		launchType: in.LaunchType, providers: slices.Clone(in.CapacityProviderStrategy),
-		rebalancing: in.AvailabilityZoneRebalancing, grace: in.HealthCheckGracePeriodSeconds,
+		grace: in.HealthCheckGracePeriodSeconds, execute: in.EnableExecuteCommand,
 		minPercent: 100, maxPercent: 200, managedTags: in.EnableECSManagedTags, propagate: in.PropagateTags,
 		tags: sortedTags(in.Tags), onHost: map[*containerInstance]*task{}, inZone: map[string]int{},
 		scheduler: scheduler{told: map[string]time.Time{}},
@@ -119,7 +129,7 @@ func (w *World) CreateService(in *CreateServiceInput) (*CreateServiceOutput, err
 		}
 		return nil, invalid("Creation of service was not idempotent.")
 	}
-	if err := w.checkProviders(s.providers); err != nil {
+	if err := w.checkProviders(c, s.providers); err != nil {
 		return nil, err
 	}
 	kind, err := w.kindOf(c, s.definition, s.request())
@@ -181,13 +191,35 @@ func (s *service) configure(in *CreateServiceInput) error {
 	if err := s.bound(in.DeploymentConfiguration); err != nil {
 		return err
 	}
-	if s.rebalancing == "" && s.scheduling == strategyReplica {
-		s.rebalancing = "ENABLED"
-	}
+	return s.checkRules(in.AvailabilityZoneRebalancing)
+}
+
+// checkRules checks what a new or changed service says of placement, health and tags.
+func (s *service) checkRules(rebalancing string) error {
 	if err := checkConstraints(s.constraints, true); err != nil {
 		return err
 	}
-	return checkStrategy(s.strategy)
+	if err := checkStrategy(s.strategy); err != nil {
+		return err
+	}
+	const longestGrace = 1<<31 - 1 // seconds
+	switch {
+	case s.grace < 0 || s.grace > longestGrace:
+		return invalid("Health check grace period must be between 0 and %d seconds: %d", longestGrace, s.grace)
+	case s.grace > 0 && len(s.balancers) == 0:
+		return invalid("Health check grace period is only valid for services configured to use load balancers")
+	case !slices.Contains([]string{"", "NONE", "SERVICE", "TASK_DEFINITION"}, s.propagate):
+		return invalid("propagateTags should be one of [TASK_DEFINITION,SERVICE,NONE]")
+	}
+	for _, b := range s.balancers {
+		if b.ContainerName != "" && !slices.ContainsFunc(s.definition.ContainerDefinitions, func(c ContainerDefinition) bool { return c.Name == b.ContainerName }) {
+			return invalid("The container %.255s does not exist in the task definition.", b.ContainerName)
+		}
+	}
+	if s.scheduling == strategyDaemon && len(s.strategy) > 0 {
+		return invalid("The daemon scheduling strategy does not support placement strategies.")
+	}
+	return s.setRebalancing(rebalancing)
 }
 
 // bound takes over a deployment configuration and checks the result.
@@ -202,6 +234,9 @@ func (s *service) bound(d *DeploymentConfiguration) error {
 		}
 		if d.DeploymentCircuitBreaker != nil {
 			s.breaker = d.DeploymentCircuitBreaker
+		}
+		if err := checkBreaker(s.breaker); err != nil {
+			return err
 		}
 	}
 	switch {
@@ -233,111 +268,6 @@ func (s *service) request() request {
 	return r
 }
 
-// heaviest is the capacity provider with the largest weight: the world does not split the
-// tasks of one service over several.
-func heaviest(strategy []CapacityProviderStrategyItem) string {
-	best := CapacityProviderStrategyItem{Weight: -1}
-	for _, item := range strategy {
-		if item.Weight > best.Weight {
-			best = item
-		}
-	}
-	return best.CapacityProvider
-}
-
-// deploy begins a new deployment.
-func (w *World) deploy(s *service, k *kind) {
-	d := &deployment{
-		id: "ecs-svc/" + w.hex("deployment", 19), definition: s.definition, kind: k, primary: true,
-		createdAt: w.now, updatedAt: w.now, rollout: rolloutInProgress,
-	}
-	d.reason = "ECS deployment " + d.id + " in progress."
-	for _, old := range s.deployments {
-		old.primary = false
-		old.updatedAt = w.now
-	}
-	s.deployments = append([]*deployment{d}, s.deployments...)
-	s.attempts, s.backoff, s.nextTry, s.steady = 0, 0, w.now, false
-	clear(s.told)
-	w.tellDeployment(s, d, "SERVICE_DEPLOYMENT_IN_PROGRESS", "INFO")
-	w.wake(s, 0)
-}
-
-// UpdateService changes a service. A new task definition, network or placement, or
-// ForceNewDeployment, begins a new deployment; a new desired count does not.
-func (w *World) UpdateService(in *UpdateServiceInput) (*UpdateServiceOutput, error) {
-	s, err := w.service(in.Cluster, in.Service)
-	if err != nil {
-		return nil, err
-	}
-	if s.status != statusActive {
-		return nil, clientError(codeNotActive, "Service was not ACTIVE.")
-	}
-	next, err := w.updated(s, in)
-	if err != nil {
-		return nil, err
-	}
-	kind, err := w.kindOf(s.cluster, next.definition, next.request())
-	if err != nil {
-		return nil, err
-	}
-	grown := next.desired > s.desired
-	*s = *next
-	switch {
-	case in.ForceNewDeployment || kind != s.deployments[0].kind || s.definition != s.deployments[0].definition:
-		w.deploy(s, kind)
-	default:
-		s.deployments[0].updatedAt = w.now
-		if grown { // the scheduler tries at once, but where it backed off it does so again
-			s.nextTry = w.now
-		}
-		s.steady = false
-		w.wake(s, 0)
-	}
-	return &UpdateServiceOutput{Service: s.describe(true)}, nil
-}
-
-// updated is a service as an update would make it, or why it would not.
-func (w *World) updated(s *service, in *UpdateServiceInput) (*service, error) {
-	next := *s
-	if in.TaskDefinition != "" {
-		d, err := w.activeDefinition(in.TaskDefinition)
-		if err != nil {
-			return nil, err
-		}
-		next.definition = d
-	}
-	if in.DesiredCount != nil {
-		if s.scheduling == strategyDaemon {
-			return nil, invalid("The daemon scheduling strategy does not support a desired count for services. Remove a desired count value and try again.")
-		}
-		next.desired = *in.DesiredCount
-	}
-	if in.PlacementConstraints != nil {
-		next.constraints = slices.Clone(*in.PlacementConstraints)
-	}
-	if in.PlacementStrategy != nil {
-		next.strategy = slices.Clone(*in.PlacementStrategy)
-	}
-	if in.NetworkConfiguration != nil {
-		next.network = in.NetworkConfiguration
-	}
-	if in.CapacityProviderStrategy != nil {
-		next.providers, next.launchType = slices.Clone(in.CapacityProviderStrategy), ""
-	}
-	next.rebalancing = cmp.Or(in.AvailabilityZoneRebalancing, s.rebalancing)
-	if err := w.checkProviders(next.providers); err != nil {
-		return nil, err
-	}
-	if err := next.bound(in.DeploymentConfiguration); err != nil {
-		return nil, err
-	}
-	if err := checkConstraints(next.constraints, true); err != nil {
-		return nil, err
-	}
-	return &next, checkStrategy(next.strategy)
-}
-
 // DeleteService ends a service: its tasks are stopped, and it is DRAINING until they have.
 func (w *World) DeleteService(in *DeleteServiceInput) (*DeleteServiceOutput, error) {
 	s, err := w.service(in.Cluster, in.Service)
@@ -355,6 +285,7 @@ func (w *World) DeleteService(in *DeleteServiceInput) (*DeleteServiceOutput, err
 	for _, t := range slices.Clone(s.active) {
 		w.stopTask(t, stopByScheduler, "Scaling activity initiated by ("+s.deployments[0].id+")")
 	}
+	w.stopAllWaiting(s, "Scaling activity initiated by ("+s.deployments[0].id+")")
 	w.wake(s, 0)
 	return &DeleteServiceOutput{Service: s.describe(true)}, nil
 }
@@ -430,29 +361,35 @@ func (w *World) service(clusterName, name string) (*service, error) {
 }
 
 func (s *service) describe(withTags bool) Service {
-	minimum, maximum := s.minPercent, s.maxPercent
 	out := Service{
 		ServiceArn: s.arn, ServiceName: s.name, ClusterArn: s.cluster.arn, LoadBalancers: orEmpty(s.balancers),
 		Status: s.status, DesiredCount: s.desired, RunningCount: s.running, PendingCount: s.pending,
 		LaunchType: s.launchType, CapacityProviderStrategy: s.providers, TaskDefinition: s.definition.TaskDefinitionArn,
-		DeploymentConfiguration: &DeploymentConfiguration{
-			DeploymentCircuitBreaker: s.breaker, MaximumPercent: &maximum, MinimumHealthyPercent: &minimum,
-		},
+		DeploymentConfiguration: s.deploymentConfiguration(), EnableExecuteCommand: s.execute,
 		Deployments: []Deployment{}, CreatedAt: Timestamp{s.createdAt}, Events: slices.Clone(s.events),
 		PlacementConstraints: orEmpty(s.constraints), PlacementStrategy: orEmpty(s.strategy),
 		NetworkConfiguration: s.network, HealthCheckGracePeriodSeconds: s.grace, SchedulingStrategy: s.scheduling,
-		DeploymentController: &DeploymentController{Type: s.controller}, AvailabilityZoneRebalancing: s.rebalancing,
+		DeploymentController: &DeploymentController{Type: s.controller}, AvailabilityZoneRebalancing: cmp.Or(s.rebalancing, rebalancingOff),
 		EnableECSManagedTags: s.managedTags, PropagateTags: cmp.Or(s.propagate, "NONE"),
 	}
 	slices.Reverse(out.Events) // the newest first
 	out.Events = orEmpty(out.Events)
 	for _, d := range s.deployments {
 		out.Deployments = append(out.Deployments, s.describeDeployment(d))
+		out.CurrentServiceRevisions = append(out.CurrentServiceRevisions, s.progress(d.revision))
+	}
+	if len(s.rollouts) > 0 && !s.current().over() {
+		out.CurrentServiceDeployment = s.current().shown.ServiceDeploymentArn
 	}
 	if withTags {
 		out.Tags = orEmpty(slices.Clone(s.tags))
 	}
 	return out
+}
+
+func (s *service) deploymentConfiguration() *DeploymentConfiguration {
+	minimum, maximum := s.minPercent, s.maxPercent
+	return &DeploymentConfiguration{DeploymentCircuitBreaker: s.breaker, MaximumPercent: &maximum, MinimumHealthyPercent: &minimum}
 }
 
 func (s *service) describeDeployment(d *deployment) Deployment {

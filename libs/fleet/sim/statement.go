@@ -17,12 +17,21 @@ var statements = map[string]func(words []string) (statement, error){
 	"finish": readFinish, "protect": readProtect, "unprotect": readUnprotect, "launch": readLaunch,
 	"shortage": readShortage, "plenty": readPlenty, "price": readPrice, "interrupt": readInterrupt,
 	"rebalance": readRebalance, "disconnect": readDisconnect, "drain": readDrain, "terminate": readTerminate, "stall": readStall, "events": readEvents,
+	"zone": readZone, "flaps": readFlaps, "interruptions": readInterruptions, "trunks": readTrunks, "restart": readRestart,
+	"deregister": readDeregister, "unhealthy": readUnhealthy,
+	"group": readGroup, "provider": readProvider, "capacity": readCapacity,
+	"quota": readQuota, "maintenance": readMaintenance, "reserve": readReserve, "savings-plan": readSavingsPlan,
+	"stop": readStop, "start": readStart, "reboot": readReboot, "consistency": readConsistency,
+	"advance": readAdvance, "throttle": readThrottle, "outage": readOutage, "slow": readSlow, "restore": readRestore,
 }
+
+// Statements are the first words of all statements, sorted.
+func Statements() []string { return sortedKeys(statements) }
 
 func parseStatement(words []string) (statement, error) {
 	read := statements[words[0]]
 	if read == nil {
-		return nil, fmt.Errorf("%.40q is no statement: use %s", words[0], strings.Join(sortedKeys(statements), ", "))
+		return nil, fmt.Errorf("%.40q is no statement: use %s", words[0], strings.Join(Statements(), ", "))
 	}
 	do, err := read(words[1:])
 	if err != nil {
@@ -62,7 +71,8 @@ func readCluster(words []string) (statement, error) {
 }
 
 func readTask(words []string) (statement, error) {
-	family, o, err := named(words, "FAMILY", "cpu", "memory", "gpu", "port", "network", "constraint", "arch", "stop-timeout", "run-for", "tag")
+	family, o, err := named(words, "FAMILY", "cpu", "memory", "gpu", "port", "network", "constraint", "arch", "stop-timeout", "run-for", "tag",
+		"fails", "image-arch", "health", "retries", "start-period", "unhealthy-after")
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +88,9 @@ func readTask(words []string) (statement, error) {
 	}
 	if d := o.duration("run-for", 0); d > 0 {
 		app.Environment = []KeyValue{{envRunFor, d.String()}}
+	}
+	if err := app.behave(o); err != nil {
+		return nil, err
 	}
 	for _, port := range o.values["port"] {
 		number, protocol, _ := strings.Cut(port, "/")
@@ -120,13 +133,17 @@ func tagList(pairs map[string]string) []Tag {
 }
 
 func readService(words []string) (statement, error) {
-	name, o, err := named(words, "NAME", "task", "desired", "min", "max", "daemon!", "distinct!", "constraint", "strategy", "subnet", "tag")
+	name, o, err := named(words, "NAME", "task", "desired", "min", "max", "daemon!", "distinct!", "constraint", "strategy", "subnet", "tag", "provider",
+		"balanced!", "grace", "breaker!", "rollback!", "threshold", "rebalancing", "force!")
 	if err != nil {
 		return nil, err
 	}
 	in := CreateServiceInput{
 		ServiceName: name, TaskDefinition: o.text("task", ""), PlacementConstraints: memberOf(o), Tags: tagList(o.pairs("tag")),
-		LaunchType: "EC2",
+		LaunchType: "EC2", CapacityProviderStrategy: strategyOf(o),
+	}
+	if o.has("provider") {
+		in.LaunchType = ""
 	}
 	desired, low, high := o.int("desired", 0), o.int("min", 0), o.int("max", 0)
 	if o.has("desired") {
@@ -151,21 +168,27 @@ func readService(words []string) (statement, error) {
 	if o.has("daemon") {
 		in.SchedulingStrategy = strategyDaemon
 	}
+	if err := in.care(o); err != nil {
+		return nil, err
+	}
 	if subnets := o.values["subnet"]; len(subnets) > 0 {
 		in.NetworkConfiguration = &NetworkConfiguration{AwsvpcConfiguration: &AwsvpcConfiguration{Subnets: subnets}}
 	}
 	if o.err != nil {
 		return nil, o.err
 	}
-	return func(w *World, c *scene) error { return w.setService(string(c.cluster), in) }, nil
+	force := o.has("force")
+	return func(w *World, c *scene) error { return w.setService(string(c.cluster), in, force) }, nil
 }
 
 // setService makes a service or, if there is one of that name, changes it.
-func (w *World) setService(cluster string, in CreateServiceInput) error {
+func (w *World) setService(cluster string, in CreateServiceInput, force bool) error {
 	if _, err := w.service(cluster, in.ServiceName); err == nil {
 		_, err := w.UpdateService(&UpdateServiceInput{
 			Cluster: cluster, Service: in.ServiceName, DesiredCount: in.DesiredCount, TaskDefinition: in.TaskDefinition,
 			DeploymentConfiguration: in.DeploymentConfiguration, NetworkConfiguration: in.NetworkConfiguration,
+			CapacityProviderStrategy: in.CapacityProviderStrategy, ForceNewDeployment: force || len(in.CapacityProviderStrategy) > 0,
+			AvailabilityZoneRebalancing: in.AvailabilityZoneRebalancing, LoadBalancers: given(in.LoadBalancers),
 			PlacementConstraints: given(in.PlacementConstraints), PlacementStrategy: given(in.PlacementStrategy),
 		})
 		return err
@@ -198,16 +221,16 @@ func readDelete(words []string) (statement, error) {
 }
 
 func readRun(words []string) (statement, error) {
-	family, o, err := named(words, "FAMILY", "count", "for")
+	family, o, err := named(words, "FAMILY", "count", "for", "provider")
 	if err != nil {
 		return nil, err
 	}
-	count, d := o.int("count", 1), o.duration("for", 0)
+	count, d, strategy := o.int("count", 1), o.duration("for", 0), strategyOf(o)
 	if o.err != nil {
 		return nil, o.err
 	}
 	return func(w *World, c *scene) error {
-		in := &RunTaskInput{Cluster: string(c.cluster), TaskDefinition: family}
+		in := &RunTaskInput{Cluster: string(c.cluster), TaskDefinition: family, CapacityProviderStrategy: strategy}
 		if d > 0 {
 			in.Overrides = &TaskOverride{ContainerOverrides: []ContainerOverride{{Name: "app", Environment: []KeyValue{{envRunFor, d.String()}}}}}
 		}
@@ -252,13 +275,13 @@ func readUnprotect(words []string) (statement, error) {
 }
 
 func readLaunch(words []string) (statement, error) {
-	name, o, err := named(words, "TYPE", "count", "zone", "lifecycle", "attribute", "tag")
+	name, o, err := named(words, "TYPE", "count", "zone", "lifecycle", "attribute", "tag", "image", "set")
 	if err != nil {
 		return nil, err
 	}
 	f := Fixture{
 		Type: fleet.TypeName(name), Count: o.int("count", 1), Zone: fleet.Zone(o.text("zone", "")),
-		Attributes: o.pairs("attribute"), Tags: o.pairs("tag"),
+		Attributes: o.pairs("attribute"), Tags: o.pairs("tag"), Image: o.text("image", ""), Settings: o.pairs("set"),
 	}
 	if f.Lifecycle, err = lifecycle(o.text("lifecycle", string(fleet.OnDemand))); err != nil {
 		return nil, err
@@ -291,9 +314,6 @@ func offerings(words []string) (names []string, l fleet.Lifecycle, rest []string
 	}
 	return names, l, rest, err
 }
-
-// always is how long a shortage lasts that nobody ends.
-const always = 100 * 365 * 24 * time.Hour
 
 func readShortage(words []string) (statement, error) {
 	names, l, rest, err := offerings(words)
@@ -404,15 +424,4 @@ func readStall(words []string) (statement, error) {
 		w.StallBoots(n)
 		return nil
 	}, nil
-}
-
-func readEvents(words []string) (statement, error) {
-	o, err := parseOptions(words, "drop", "duplicate", "for")
-	if err != nil {
-		return nil, err
-	}
-	drop, duplicate, d := o.int("drop", 0), o.int("duplicate", 0), o.duration("for", always)
-	return func(w *World, _ *scene) error {
-		return w.FaultEvents(float64(drop)/100, float64(duplicate)/100, w.now.Add(d))
-	}, o.err
 }

@@ -43,25 +43,29 @@ const (
 
 // task is an ECS task.
 type task struct {
-	seq        uint64
-	id, arn    string
-	cluster    *cluster
-	definition *taskDefinition
-	kind       *kind
-	service    *service // nil of a standalone task
+	// What a scheduler reads of every task of a service stands together: where there are
+	// 100,000 of them, how much memory a look touches is what it costs.
 	deployment *deployment
 	host       *containerInstance
+	definition *taskDefinition
+	service    *service // nil of a standalone task
+	last       taskStatus
+	stopped    bool // desired status is STOPPED
+	admitted   bool // the agent has taken its resources
+	forgotten  bool // no longer describable
+	startedAt  time.Time
+	ill        illness
 
-	last      taskStatus
-	stopped   bool // desired status is STOPPED
-	admitted  bool // the agent has taken its resources
-	forgotten bool // no longer describable
-	version   int64
-	step      uint64 // counts the steps it was set to take; an older one no longer applies
+	seq     uint64
+	id, arn string
+	cluster *cluster
+	kind    *kind
+	version int64
+	step    uint64 // counts the steps it was set to take; an older one no longer applies
 
-	createdAt, startedAt, stoppingAt, endedAt, stoppedAt time.Time
-	pullStartedAt, pullStoppedAt                         time.Time
-	protectedUntil                                       time.Time
+	createdAt, stoppingAt, endedAt, stoppedAt time.Time
+	pullStartedAt, pullStoppedAt              time.Time
+	protectedUntil                            time.Time
 
 	startedBy, launchType, provider string
 	overrides                       *TaskOverride
@@ -72,6 +76,11 @@ type task struct {
 	runFor                          time.Duration // ends by itself after that; 0 runs on
 	exitWith                        int
 	network                         *taskInterface
+
+	fails     string         // how it fails by itself, see envFail
+	imageArch string         // what its image is built for; "" is anything
+	failure   string         // what its container says of that
+	falls     *time.Duration // after its start it falls ill; nil is never
 }
 
 // taskInterface is the network interface of a task in awsvpc mode.
@@ -115,11 +124,23 @@ type taskSpec struct {
 
 // newTask makes a task on an instance on which placement has put it already.
 func (w *World) newTask(c *cluster, host *containerInstance, spec taskSpec) *task {
+	t := w.makeTask(c, spec)
+	if t.service != nil {
+		w.seen.ServiceTasksStarted++
+	} else {
+		w.seen.StandaloneTasksStarted++
+	}
+	w.seat(t, host)
+	return t
+}
+
+// makeTask makes a task that is nowhere yet and counts for nothing.
+func (w *World) makeTask(c *cluster, spec taskSpec) *task {
 	id := w.hex("task", 32)
 	t := &task{
 		seq: w.next(), id: id, arn: w.arn("ecs", "task/"+c.name+"/"+id), cluster: c,
 		definition: spec.definition, kind: spec.kind, service: spec.service, deployment: spec.deployment,
-		host: host, createdAt: w.now, startedBy: spec.startedBy, launchType: spec.launchType,
+		createdAt: w.now, startedBy: spec.startedBy, launchType: spec.launchType,
 		provider: spec.provider, overrides: spec.overrides, subnets: spec.subnets, tags: spec.tags, last: taskPending,
 	}
 	for i := range t.definition.ContainerDefinitions {
@@ -127,16 +148,21 @@ func (w *World) newTask(c *cluster, host *containerInstance, spec taskSpec) *tas
 	}
 	c.tasks[id] = t
 	c.taskRoll.add(t)
+	if t.service != nil {
+		t.service.taskRoll.add(t)
+	}
+	return t
+}
+
+// seat gives a task the instance on which placement has put it.
+func (w *World) seat(t *task, host *containerInstance) {
+	t.host = host
 	host.tasks = append(host.tasks, t)
 	host.taskRoll.add(t)
 	host.remaining = host.remaining.Sub(t.kind.needs)
 	if s := t.service; s != nil {
 		s.active = append(s.active, t)
 		s.inZone[host.machine.subnet.Zone]++
-		s.taskRoll.add(t)
-		w.seen.ServiceTasksStarted++
-	} else {
-		w.seen.StandaloneTasksStarted++
 	}
 	if t.definition.NetworkMode == networkAwsvpc {
 		t.last = taskProvisioning
@@ -146,11 +172,10 @@ func (w *World) newTask(c *cluster, host *containerInstance, spec taskSpec) *tas
 	t.changed(w)
 	w.hostChanged(host)
 	if t.last == taskProvisioning {
-		w.stepIn(t, w.delay(w.cfg.Delays.Provision, "provision", id))
+		w.stepIn(t, w.delay(w.cfg.Delays.Provision, "provision", t.id))
 	} else {
 		w.enqueue(t)
 	}
-	return t
 }
 
 // obey reads what the environment says the container does.
@@ -165,6 +190,8 @@ func (t *task) obey(environment []KeyValue) {
 			if n, err := strconv.Atoi(e.Value); err == nil {
 				t.exitWith = n
 			}
+		default:
+			t.suffer(e.Name, e.Value)
 		}
 	}
 }
@@ -177,7 +204,9 @@ func (t *task) count(n int) {
 	}
 	counts := []struct{ running, pending *int }{
 		{&t.cluster.running, &t.cluster.pending},
-		{&t.host.running, &t.host.pending},
+	}
+	if t.host != nil { // else it waits for capacity
+		counts = append(counts, struct{ running, pending *int }{&t.host.running, &t.host.pending})
 	}
 	if t.service != nil {
 		counts = append(counts, struct{ running, pending *int }{&t.service.running, &t.service.pending},
@@ -222,7 +251,7 @@ func (w *World) stepIn(t *task, d time.Duration) {
 
 func (s taskStep) happen(w *World) {
 	t := s.t
-	if t.step != s.step {
+	if t.step != s.step || w.awaitsAgent(s) {
 		return
 	}
 	switch t.last {
@@ -231,6 +260,9 @@ func (s taskStep) happen(w *World) {
 		w.enqueue(t)
 	case taskPending:
 		t.pullStoppedAt = w.now
+		if w.failsToStart(t) {
+			return
+		}
 		if t.balanced() {
 			w.become(t, taskActivating)
 			w.stepIn(t, w.delay(w.cfg.Delays.Activate, "activate", t.id))
@@ -265,23 +297,24 @@ func (s taskStep) happen(w *World) {
 func (w *World) run(t *task) {
 	t.startedAt = w.now
 	w.become(t, taskRunning)
-	if t.deployment != nil {
-		t.deployment.failed = 0 // it counts failures in a row
+	if t.service != nil {
+		w.reached(t.service)
 	}
 	w.hostChanged(t.host)
-	if t.runFor > 0 {
-		w.stepIn(t, t.runFor)
+	w.checkHealth(t)
+	if d := t.ends(); d > 0 {
+		w.stepIn(t, d)
 	}
 }
-
-// healthyAt is when a running task counts as healthy. Tasks whose health nobody checks
-// count after a time; the checks of all others are taken to succeed as fast.
-func (t *task) healthyAt(w *World) time.Time { return t.startedAt.Add(w.cfg.Delays.Healthy) }
 
 // stopTask sets the desired status to STOPPED. What the task reserved is free for
 // placement from now on, though its containers may run on for a while.
 func (w *World) stopTask(t *task, code, reason string) {
 	if t.stopped {
+		return
+	}
+	if t.host == nil {
+		w.stopWaiting(t, code, reason)
 		return
 	}
 	t.count(-1)
@@ -294,9 +327,7 @@ func (w *World) stopTask(t *task, code, reason string) {
 		if s.onHost[t.host] == t {
 			delete(s.onHost, t.host)
 		}
-		if t.last < taskRunning && t.deployment != nil && code == stopFailedToStart {
-			t.deployment.failed++
-		}
+		w.ended(t, code)
 		w.wake(s, 0)
 	}
 	switch {
@@ -304,11 +335,12 @@ func (w *World) stopTask(t *task, code, reason string) {
 		t.last = taskDeactivating
 		w.stepIn(t, w.delay(w.cfg.Delays.Deactivate, "deactivate", t.id))
 		t.changed(w)
-	case t.admitted:
-		w.stopContainers(t)
-	default:
+	case t.host.unheard() && t.exitCode == nil:
+		t.step++ // what it would have done next; the agent is told to stop it once it is back
 		w.dequeue(t)
-		w.containersEnded(t)
+		t.changed(w)
+	default:
+		w.obeyStop(t)
 	}
 	w.hostChanged(t.host)
 }
@@ -317,7 +349,7 @@ func (w *World) stopTask(t *task, code, reason string) {
 func (w *World) stopContainers(t *task) {
 	t.last = taskStopping
 	t.changed(w)
-	took := min(w.delay(w.cfg.Delays.Stop, "stop", t.id), t.definition.stopTimeout)
+	took := min(w.delay(w.cfg.Delays.Stop, "stop", t.id), t.stopTimeout())
 	if t.exitCode != nil {
 		took = 0 // they have ended by themselves
 	}
@@ -329,7 +361,7 @@ func (w *World) containersEnded(t *task) {
 	t.endedAt = w.now
 	if t.exitCode == nil && !t.startedAt.IsZero() {
 		killed := 137 // 128 + SIGKILL
-		if t.definition.stopTimeout > w.cfg.Delays.Stop {
+		if t.stopTimeout() > w.cfg.Delays.Stop {
 			killed = 0
 		}
 		t.exitCode = &killed
@@ -399,8 +431,8 @@ func (t *task) describe(w *World, withTags bool) Task {
 		}
 		out.Attributes = []Attribute{{Name: attributeArchitecture, Value: h.machine.kind.architecture()}}
 	}
-	if t.definition.health && t.last == taskRunning && !w.now.Before(t.healthyAt(w)) {
-		out.HealthStatus = "HEALTHY"
+	if t.definition.health && !t.startedAt.IsZero() && t.host.connected {
+		out.HealthStatus = t.health(w.now)
 	}
 	if n := t.network; n != nil {
 		out.Attachments = append(out.Attachments, n.describe(t.last))
@@ -408,12 +440,12 @@ func (t *task) describe(w *World, withTags bool) Task {
 	if withTags {
 		out.Tags = orEmpty(slices.Clone(t.tags))
 	}
-	out.Containers = t.containers()
+	out.Containers = t.containers(w.now)
 	return out
 }
 
 // containers describes the containers of the task; all of them do as the task does.
-func (t *task) containers() []Container {
+func (t *task) containers(now time.Time) []Container {
 	status := "PENDING"
 	switch {
 	case t.last == taskStopped || t.last == taskDeprovisioning:
@@ -428,7 +460,11 @@ func (t *task) containers() []Container {
 			ContainerArn: t.arn + "/" + strconv.Itoa(i), TaskArn: t.arn, Name: c.Name, Image: c.Image,
 			LastStatus: status, ExitCode: t.exitCode, HealthStatus: "UNKNOWN",
 			CPU: strconv.FormatInt(c.CPU, 10), Memory: numberOrNone(c.Memory), MemoryReservation: numberOrNone(c.MemoryReservation),
+			Reason: t.failure,
 		})
+		if check := c.HealthCheck; check != nil && !t.startedAt.IsZero() {
+			list[i].HealthStatus = check.probe().status(t.startedAt, t.ill, now)
+		}
 	}
 	return list
 }

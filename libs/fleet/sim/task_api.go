@@ -5,120 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/neap-project/neap/libs/fleet/place"
 )
-
-// mostRunTasks is how many tasks one RunTask starts at most.
-const mostRunTasks = 10
-
-// RunTask starts standalone tasks. They are placed at once or not at all: what finds no
-// instance is in the failures, one for each instance that was considered.
-func (w *World) RunTask(in *RunTaskInput) (*RunTaskOutput, error) {
-	c, err := w.cluster(in.Cluster)
-	if err != nil {
-		return nil, err
-	}
-	var done RunTaskOutput
-	body, err := bodyOf(in)
-	if err != nil {
-		return nil, err
-	}
-	if found, err := w.repeated("RunTask", in.ClientToken, body, &done); err != nil || found {
-		return &done, err
-	}
-	d, err := w.activeDefinition(in.TaskDefinition)
-	if err != nil {
-		return nil, err
-	}
-	count := 1
-	if in.Count != nil {
-		count = *in.Count
-	}
-	switch {
-	case count < 1 || count > mostRunTasks:
-		return nil, invalid("Count must be between 1 and %d: %d", mostRunTasks, count)
-	case in.LaunchType != "" && in.LaunchType != "EC2":
-		return nil, clientError("UnsupportedFeatureException", "The simulated ECS runs tasks on EC2 only, not on %.40s.", in.LaunchType)
-	case strings.HasPrefix(in.Group, "service:"):
-		return nil, invalid("Group cannot start with service:")
-	}
-	if err := checkConstraints(in.PlacementConstraints, true); err != nil {
-		return nil, err
-	}
-	if err := checkStrategy(in.PlacementStrategy); err != nil {
-		return nil, err
-	}
-	if err := checkOverrides(in.Overrides); err != nil {
-		return nil, err
-	}
-	if err := w.checkProviders(in.CapacityProviderStrategy); err != nil {
-		return nil, err
-	}
-	strategy := in.CapacityProviderStrategy
-	if len(strategy) == 0 && in.LaunchType == "" {
-		strategy = c.strategy
-	}
-	k, err := w.kindOf(c, d, request{
-		Group: cmp.Or(in.Group, "family:"+d.Family), Overrides: in.Overrides, Constraints: in.PlacementConstraints,
-		Strategy: in.PlacementStrategy, Network: in.NetworkConfiguration, Provider: heaviest(strategy), Standalone: true,
-	})
-	if err != nil {
-		return nil, err
-	}
-	if len(c.hosts) == 0 {
-		return nil, invalid("No Container Instances were found in your cluster.")
-	}
-	spec := taskSpec{
-		kind: k, definition: d, startedBy: in.StartedBy, provider: k.CapacityProvider,
-		overrides: in.Overrides, subnets: in.NetworkConfiguration, tags: sortedTags(in.Tags),
-	}
-	if spec.provider == "" {
-		spec.launchType = "EC2"
-	}
-	if in.PropagateTags == "TASK_DEFINITION" {
-		spec.tags = append(spec.tags, d.tags...)
-	}
-	out := w.runTasks(c, spec, count)
-	w.remember("RunTask", in.ClientToken, body, out)
-	return out, nil
-}
-
-func (w *World) runTasks(c *cluster, spec taskSpec, count int) *RunTaskOutput {
-	out := &RunTaskOutput{Tasks: []Task{}, Failures: []Failure{}}
-	for range count {
-		node, ok := c.placement.Place(spec.kind.Task, w.rng)
-		if !ok {
-			w.seen.RunTaskFailures++
-			out.Failures = append(out.Failures, c.failures(spec.kind)...)
-			break // none of the others would find room either
-		}
-		t := w.newTask(c, c.byNode[node], spec)
-		out.Tasks = append(out.Tasks, t.describe(w, true))
-	}
-	return out
-}
-
-// failures says of each instance why it does not take a task.
-func (c *cluster) failures(k *kind) []Failure {
-	const enough = 100 // an answer, not a dump of the cluster
-	var list []Failure
-	for h := range c.hostRoll.all {
-		if len(list) == enough {
-			break
-		}
-		refusal, ok := c.placement.Eligible(h.node, k.Task)
-		if ok {
-			continue
-		}
-		if refusal.Kind == place.KindAgent && h.status != statusActive {
-			list = append(list, Failure{Arn: h.arn, Reason: "INACTIVE"})
-			continue
-		}
-		list = append(list, Failure{Arn: h.arn, Reason: reasonOf(refusal), Detail: refusal.Detail})
-	}
-	return list
-}
 
 // StopTask sets the desired status of a task to STOPPED.
 func (w *World) StopTask(in *StopTaskInput) (*StopTaskOutput, error) {
@@ -151,6 +38,9 @@ func (w *World) ListTasks(in *ListTasksInput) (*ListTasksOutput, error) {
 	default:
 		return nil, invalid("Invalid desiredStatus %.40q: use RUNNING or STOPPED", in.DesiredStatus)
 	}
+	if in.StartedBy != "" && in.Family+in.ServiceName+in.ContainerInstance+in.LaunchType != "" {
+		return nil, invalid("startedBy must be the only filter: leave family, serviceName, containerInstance and launchType out")
+	}
 	from := &c.taskRoll
 	if in.ContainerInstance != "" {
 		h := w.host(c, in.ContainerInstance)
@@ -175,8 +65,7 @@ func (w *World) ListTasks(in *ListTasksInput) (*ListTasksOutput, error) {
 		return t.stopped == (desired == desiredStopped) &&
 			(in.Family == "" || t.definition.Family == in.Family) &&
 			(in.StartedBy == "" || t.startedBy == in.StartedBy) &&
-			(in.LaunchType == "" || t.launchType == in.LaunchType) &&
-			(in.ContainerInstance == "" || t.host.id == lastPart(in.ContainerInstance))
+			(in.LaunchType == "" || t.launchType == in.LaunchType)
 	})
 	out := &ListTasksOutput{TaskArns: []string{}, NextToken: token(list, next)}
 	for _, t := range page {
@@ -257,9 +146,18 @@ func (w *World) protect(t *task, on bool, d time.Duration) {
 	t.protectedUntil = time.Time{}
 	if on {
 		t.protectedUntil = w.now.Add(d)
-		w.wake(t.service, d) // what protection held back may go then
+		w.at(t.protectedUntil, protectionEnds{t})
 	} else {
 		w.wake(t.service, 0)
+	}
+}
+
+// protectionEnds is when what protection held back may go.
+type protectionEnds struct{ t *task }
+
+func (e protectionEnds) happen(w *World) {
+	if !e.t.stopped {
+		w.wake(e.t.service, 0)
 	}
 }
 

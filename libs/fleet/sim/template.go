@@ -1,11 +1,14 @@
 package sim
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 )
 
-// template is a launch template; version n is at index n-1.
+// template is a launch template with its versions, the oldest first; some may have been
+// deleted, but never the default one.
 type template struct {
 	LaunchTemplate
 	versions []LaunchTemplateVersion
@@ -13,9 +16,6 @@ type template struct {
 
 // CreateLaunchTemplate makes a launch template with its first version.
 func (w *World) CreateLaunchTemplate(in *CreateLaunchTemplateInput) (*CreateLaunchTemplateOutput, error) {
-	if in.DryRun {
-		return nil, dryRun()
-	}
 	if len(in.LaunchTemplateName) < 3 || len(in.LaunchTemplateName) > 128 {
 		return nil, clientError("InvalidLaunchTemplateName.MalformedException", "A launch template name must be between 3 and 128 characters: %q", clip(in.LaunchTemplateName))
 	}
@@ -30,6 +30,16 @@ func (w *World) CreateLaunchTemplate(in *CreateLaunchTemplateInput) (*CreateLaun
 	if t, _ := w.template(LaunchTemplateSpecification{LaunchTemplateName: in.LaunchTemplateName}); t != nil {
 		return nil, clientError("InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use.")
 	}
+	if err := checkTagSpecifications(in.TagSpecifications, "launch-template"); err != nil {
+		return nil, err
+	}
+	warning, err := w.checkTemplate(in.LaunchTemplateData)
+	if err != nil {
+		return nil, err
+	}
+	if in.DryRun {
+		return nil, dryRun()
+	}
 	t := &template{LaunchTemplate: LaunchTemplate{
 		LaunchTemplateID: "lt-" + w.hex("template", 17), LaunchTemplateName: in.LaunchTemplateName,
 		CreateTime: Timestamp{w.now}, CreatedBy: w.root(), DefaultVersionNumber: 1,
@@ -37,7 +47,7 @@ func (w *World) CreateLaunchTemplate(in *CreateLaunchTemplateInput) (*CreateLaun
 	}}
 	w.templates = append(w.templates, t)
 	w.addVersion(t, in.LaunchTemplateData, in.VersionDescription)
-	out := &CreateLaunchTemplateOutput{LaunchTemplate: t.LaunchTemplate}
+	out := &CreateLaunchTemplateOutput{LaunchTemplate: t.LaunchTemplate, Warning: warning}
 	w.remember("CreateLaunchTemplate", in.ClientToken, body, out)
 	return out, nil
 }
@@ -61,12 +71,17 @@ func (w *World) addVersion(t *template, data RequestLaunchTemplateData, descript
 // CreateLaunchTemplateVersion adds a version. With SourceVersion, fields that are not set
 // are taken from that version.
 func (w *World) CreateLaunchTemplateVersion(in *CreateLaunchTemplateVersionInput) (*CreateLaunchTemplateVersionOutput, error) {
-	if in.DryRun {
-		return nil, dryRun()
-	}
 	t, err := w.template(LaunchTemplateSpecification{LaunchTemplateID: in.LaunchTemplateID, LaunchTemplateName: in.LaunchTemplateName})
 	if err != nil {
 		return nil, err
+	}
+	var done CreateLaunchTemplateVersionOutput
+	body, err := bodyOf(in)
+	if err != nil {
+		return nil, err
+	}
+	if found, err := w.repeated("CreateLaunchTemplateVersion", in.ClientToken, body, &done); err != nil || found {
+		return &done, err
 	}
 	data := in.LaunchTemplateData
 	if in.SourceVersion != "" {
@@ -76,7 +91,16 @@ func (w *World) CreateLaunchTemplateVersion(in *CreateLaunchTemplateVersionInput
 		}
 		data = source.LaunchTemplateData.with(data)
 	}
-	return &CreateLaunchTemplateVersionOutput{LaunchTemplateVersion: w.addVersion(t, data, in.VersionDescription)}, nil
+	warning, err := w.checkTemplate(data)
+	if err != nil {
+		return nil, err
+	}
+	if in.DryRun {
+		return nil, dryRun()
+	}
+	out := &CreateLaunchTemplateVersionOutput{LaunchTemplateVersion: w.addVersion(t, data, in.VersionDescription), Warning: warning}
+	w.remember("CreateLaunchTemplateVersion", in.ClientToken, body, out)
+	return out, nil
 }
 
 // with is d with the fields that o sets.
@@ -109,12 +133,37 @@ func (d RequestLaunchTemplateData) with(o RequestLaunchTemplateData) RequestLaun
 	if o.CPUOptions != nil {
 		d.CPUOptions = o.CPUOptions
 	}
+	if o.SecurityGroups != nil {
+		d.SecurityGroups = o.SecurityGroups
+	}
+	if o.BlockDeviceMappings != nil {
+		d.BlockDeviceMappings = o.BlockDeviceMappings
+	}
+	if o.MetadataOptions != nil {
+		d.MetadataOptions = o.MetadataOptions
+	}
+	if o.Monitoring != nil {
+		d.Monitoring = o.Monitoring
+	}
+	if o.InstanceRequirements != nil {
+		d.InstanceRequirements = o.InstanceRequirements
+	}
 	d.DisableAPITermination = d.DisableAPITermination || o.DisableAPITermination
+	d.DisableAPIStop = d.DisableAPIStop || o.DisableAPIStop
+	d.EBSOptimized = d.EBSOptimized || o.EBSOptimized
 	return d
 }
 
 // template finds a launch template by ID or name.
 func (w *World) template(s LaunchTemplateSpecification) (*template, error) {
+	switch {
+	case s.LaunchTemplateID == "" && s.LaunchTemplateName == "":
+		return nil, clientError("MissingParameter", "Either launch template ID or launch template name must be specified")
+	case s.LaunchTemplateID != "" && s.LaunchTemplateName != "":
+		return nil, clientError("InvalidParameterCombination", "Launch template ID and launch template name cannot be specified together")
+	case s.LaunchTemplateID != "" && !strings.HasPrefix(s.LaunchTemplateID, "lt-"):
+		return nil, clientError("InvalidLaunchTemplateId.Malformed", "The specified launch template ID %s is malformed: it must begin with lt-", clip(s.LaunchTemplateID))
+	}
 	for _, t := range w.templates {
 		if s.LaunchTemplateID != "" && t.LaunchTemplateID == s.LaunchTemplateID ||
 			s.LaunchTemplateID == "" && t.LaunchTemplateName == s.LaunchTemplateName {
@@ -136,81 +185,16 @@ func (t *template) version(name string) (*LaunchTemplateVersion, error) {
 		number = t.LatestVersionNumber
 	default:
 		n, err := strconv.ParseInt(name, 10, 64)
-		if err != nil || n < 1 || n > t.LatestVersionNumber {
+		if err != nil || n < 1 {
 			return nil, clientError("InvalidLaunchTemplateId.VersionNotFound", "Could not find launch template version %s", clip(name))
 		}
 		number = n
 	}
-	return &t.versions[number-1], nil
-}
-
-// DescribeLaunchTemplates describes launch templates.
-func (w *World) DescribeLaunchTemplates(in *DescribeLaunchTemplatesInput) (*DescribeLaunchTemplatesOutput, error) {
-	after, limit, err := ec2Page("templates", in.NextToken, in.MaxResults, 1, 200)
-	if err != nil {
-		return nil, err
+	at, found := slices.BinarySearchFunc(t.versions, number, func(v LaunchTemplateVersion, n int64) int { return cmp.Compare(v.VersionNumber, n) })
+	if !found {
+		return nil, clientError("InvalidLaunchTemplateId.VersionNotFound", "Could not find launch template version %s", clip(name))
 	}
-	for _, id := range in.LaunchTemplateIDs {
-		if _, err := w.template(LaunchTemplateSpecification{LaunchTemplateID: id}); err != nil {
-			return nil, err
-		}
-	}
-	for _, name := range in.LaunchTemplateNames {
-		if _, err := w.template(LaunchTemplateSpecification{LaunchTemplateName: name}); err != nil {
-			return nil, err
-		}
-	}
-	var all []LaunchTemplate
-	for _, t := range w.templates {
-		if len(in.LaunchTemplateIDs)+len(in.LaunchTemplateNames) > 0 &&
-			!slices.Contains(in.LaunchTemplateIDs, t.LaunchTemplateID) && !slices.Contains(in.LaunchTemplateNames, t.LaunchTemplateName) {
-			continue
-		}
-		ok, err := matchAll(in.Filters, func(name string) ([]string, bool) {
-			if name == "launch-template-name" {
-				return []string{t.LaunchTemplateName}, true
-			}
-			return tagValues(t.Tags, name)
-		})
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			all = append(all, t.LaunchTemplate)
-		}
-	}
-	page, next := pageOf(all, after, limit)
-	return &DescribeLaunchTemplatesOutput{LaunchTemplates: page, NextToken: token("templates", next)}, nil
-}
-
-// DescribeLaunchTemplateVersions describes versions of one launch template, the newest
-// first; without Versions, all of them.
-func (w *World) DescribeLaunchTemplateVersions(in *DescribeLaunchTemplateVersionsInput) (*DescribeLaunchTemplateVersionsOutput, error) {
-	after, limit, err := ec2Page("template-versions", in.NextToken, in.MaxResults, 1, 200)
-	if err != nil {
-		return nil, err
-	}
-	t, err := w.template(LaunchTemplateSpecification{LaunchTemplateID: in.LaunchTemplateID, LaunchTemplateName: in.LaunchTemplateName})
-	if err != nil {
-		return nil, err
-	}
-	var all []LaunchTemplateVersion
-	for _, name := range in.Versions {
-		v, err := t.version(name)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, *v)
-	}
-	if len(in.Versions) == 0 {
-		all = slices.Clone(t.versions)
-		slices.Reverse(all)
-	}
-	for i := range all {
-		all[i].DefaultVersion = all[i].VersionNumber == t.DefaultVersionNumber
-	}
-	page, next := pageOf(all, after, limit)
-	return &DescribeLaunchTemplateVersionsOutput{LaunchTemplateVersions: page, NextToken: token("template-versions", next)}, nil
+	return &t.versions[at], nil
 }
 
 // tagsFor are the tags that a launch gives to things of a type.

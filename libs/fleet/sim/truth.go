@@ -46,7 +46,9 @@ type InstanceTruth struct {
 	Lifecycle fleet.Lifecycle `json:"lifecycle"`
 	State     string          `json:"state"`
 	Price     fleet.Price     `json:"price"`
-	Action    string          `json:"action,omitempty"` // tag of the action that launched it
+	Action    string          `json:"action,omitempty"`  // tag of the action that launched it
+	Trouble   string          `json:"trouble,omitempty"` // why it has not registered
+	Orphans   int             `json:"orphans,omitempty"` // tasks that run though ECS has forgotten them
 	Cluster   string          `json:"cluster,omitempty"`
 	Status    string          `json:"status,omitempty"` // of the container instance
 	Connected bool            `json:"connected,omitempty"`
@@ -180,7 +182,7 @@ func (w *World) clusterTruth(c *cluster) ClusterTruth {
 func (w *World) instanceTruth(m *instance) InstanceTruth {
 	out := InstanceTruth{
 		ID: m.id, Type: m.kind.name, Zone: m.subnet.Zone, Lifecycle: fleet.OnDemand, State: m.state.describe().Name,
-		Price: fleet.Price(m.kind.onDemand), Action: m.tag(fleet.TagAction),
+		Price: fleet.Price(m.kind.onDemand), Action: m.tag(fleet.TagAction), Trouble: m.trouble, Orphans: m.orphans,
 	}
 	if m.spot {
 		out.Lifecycle, out.Price = fleet.Spot, fleet.Price(w.spotPrice(m.kind, m.subnet.Zone, w.now))
@@ -215,7 +217,7 @@ func (w *World) Check() error {
 			running += h.running
 			pending += h.pending
 		}
-		if running != c.running || pending != c.pending {
+		if running != c.running || pending+len(c.waiting) != c.pending {
 			return fmt.Errorf("cluster %s counts %d running and %d pending tasks, its instances %d and %d", c.name, c.running, c.pending, running, pending)
 		}
 	}

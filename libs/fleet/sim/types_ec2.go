@@ -27,8 +27,8 @@ type LaunchTemplateSpecification struct {
 
 // FleetLaunchTemplateConfig is one launch template with its overrides.
 type FleetLaunchTemplateConfig struct {
-	LaunchTemplateSpecification LaunchTemplateSpecification
-	Overrides                   []FleetOverride
+	LaunchTemplateSpecification LaunchTemplateSpecification `xml:"launchTemplateSpecification"`
+	Overrides                   []FleetOverride             `xml:"overrides>item"`
 }
 
 // FleetOverride is one offering that a fleet may use.
@@ -41,24 +41,30 @@ type FleetOverride struct {
 	Priority         *float64   `xml:"priority,omitempty"`
 	ImageID          string     `query:"ImageId" xml:"imageId,omitempty"` // an ID or resolve:ssm:NAME
 	Placement        *Placement `xml:"-"`
+
+	AvailabilityZoneID  string               `query:"AvailabilityZoneId" xml:"availabilityZoneId,omitempty"`
+	BlockDeviceMappings []BlockDeviceMapping `query:"BlockDeviceMapping" xml:"-"`
+	// InstanceRequirements choose types by their attributes, which is refused.
+	InstanceRequirements *struct{} `xml:"-"`
 }
 
 // TargetCapacitySpecification says how much a fleet is to launch.
 type TargetCapacitySpecification struct {
-	TotalTargetCapacity       int
-	OnDemandTargetCapacity    int
-	SpotTargetCapacity        int
-	DefaultTargetCapacityType string // spot, on-demand
-	TargetCapacityUnitType    string
+	TotalTargetCapacity       int    `xml:"totalTargetCapacity"`
+	OnDemandTargetCapacity    int    `xml:"onDemandTargetCapacity"`
+	SpotTargetCapacity        int    `xml:"spotTargetCapacity"`
+	DefaultTargetCapacityType string `xml:"defaultTargetCapacityType,omitempty"` // spot, on-demand
+	TargetCapacityUnitType    string `xml:"targetCapacityUnitType,omitempty"`
 }
 
 // FleetOptions are the SpotOptions or OnDemandOptions of a fleet.
 type FleetOptions struct {
-	AllocationStrategy     string
-	SingleInstanceType     bool
-	SingleAvailabilityZone bool
-	MinTargetCapacity      int
-	MaxTotalPrice          string
+	AllocationStrategy      string `xml:"allocationStrategy,omitempty"`
+	InstancePoolsToUseCount int    `xml:"instancePoolsToUseCount,omitempty"` // of lowest-price
+	SingleInstanceType      bool   `xml:"singleInstanceType,omitempty"`
+	SingleAvailabilityZone  bool   `xml:"singleAvailabilityZone,omitempty"`
+	MinTargetCapacity       int    `xml:"minTargetCapacity,omitempty"`
+	MaxTotalPrice           string `xml:"maxTotalPrice,omitempty"` // USD per hour
 }
 
 // CreateFleetInput is the request of CreateFleet; Type must be instant.
@@ -119,7 +125,8 @@ type IamInstanceProfile struct {
 
 // InstanceMarketOptions asks for a spot instance.
 type InstanceMarketOptions struct {
-	MarketType string `xml:"marketType,omitempty"` // spot
+	MarketType  string             `xml:"marketType,omitempty"` // spot
+	SpotOptions *SpotMarketOptions `xml:"spotOptions"`
 }
 
 // CPUOptions chooses cores and threads.
@@ -156,6 +163,13 @@ type RunInstancesInput struct {
 	NetworkInterfaces     []NetworkInterfaceSpecification `query:"NetworkInterface"`
 	CPUOptions            CPUOptions                      `query:"CpuOptions"`
 	DisableAPITermination bool                            `query:"DisableApiTermination"`
+	DisableAPIStop        bool                            `query:"DisableApiStop"`
+	SecurityGroups        []string                        `query:"SecurityGroup"` // by name
+	BlockDeviceMappings   []BlockDeviceMapping            `query:"BlockDeviceMapping"`
+	MetadataOptions       *MetadataOptions
+	Monitoring            *Monitoring
+	EBSOptimized          bool   `query:"EbsOptimized"`
+	PrivateIPAddress      string `query:"PrivateIpAddress"`
 }
 
 // RunInstancesOutput is the answer of RunInstances.
@@ -210,6 +224,15 @@ type Instance struct {
 	IamInstanceProfile    *IamInstanceProfile `xml:"iamInstanceProfile"`
 	CPUOptions            CPUOptions          `xml:"cpuOptions"`
 	PlatformDetails       string              `xml:"platformDetails"`
+	MetadataOptions       *MetadataOptions    `xml:"metadataOptions"`
+	RootDeviceName        string              `xml:"rootDeviceName,omitempty"`
+	RootDeviceType        string              `xml:"rootDeviceType,omitempty"`
+	VirtualizationType    string              `xml:"virtualizationType,omitempty"`
+	Hypervisor            string              `xml:"hypervisor,omitempty"`
+	EBSOptimized          bool                `xml:"ebsOptimized"`
+	Monitoring            Monitoring          `xml:"monitoring"`
+	BlockDeviceMappings   []AttachedVolume    `xml:"blockDeviceMapping>item"`
+	NetworkInterfaces     []AttachedInterface `xml:"networkInterfaceSet>item"`
 }
 
 // DescribeInstancesInput is the request of DescribeInstances: IDs or MaxResults, not both.
@@ -281,6 +304,14 @@ type RequestLaunchTemplateData struct {
 	TagSpecifications     []TagSpecification              `query:"TagSpecification" xml:"tagSpecificationSet>item"`
 	CPUOptions            *CPUOptions                     `query:"CpuOptions" xml:"cpuOptions"`
 	DisableAPITermination bool                            `query:"DisableApiTermination" xml:"disableApiTermination,omitempty"`
+	DisableAPIStop        bool                            `query:"DisableApiStop" xml:"disableApiStop,omitempty"`
+	SecurityGroups        []string                        `query:"SecurityGroup" xml:"securityGroupSet>item"` // by name
+	BlockDeviceMappings   []BlockDeviceMapping            `query:"BlockDeviceMapping" xml:"blockDeviceMappingSet>item"`
+	MetadataOptions       *MetadataOptions                `xml:"metadataOptions"`
+	Monitoring            *Monitoring                     `xml:"monitoring"`
+	EBSOptimized          bool                            `query:"EbsOptimized" xml:"ebsOptimized,omitempty"`
+	// InstanceRequirements choose types by their attributes, which is refused.
+	InstanceRequirements *struct{} `xml:"-"`
 }
 
 // LaunchTemplate is a launch template without its data.
@@ -318,7 +349,8 @@ type CreateLaunchTemplateInput struct {
 
 // CreateLaunchTemplateOutput is the answer of CreateLaunchTemplate.
 type CreateLaunchTemplateOutput struct {
-	LaunchTemplate LaunchTemplate `xml:"launchTemplate"`
+	LaunchTemplate LaunchTemplate     `xml:"launchTemplate"`
+	Warning        *ValidationWarning `xml:"warning"`
 }
 
 // CreateLaunchTemplateVersionInput is the request of CreateLaunchTemplateVersion.
@@ -335,6 +367,7 @@ type CreateLaunchTemplateVersionInput struct {
 // CreateLaunchTemplateVersionOutput is the answer of CreateLaunchTemplateVersion.
 type CreateLaunchTemplateVersionOutput struct {
 	LaunchTemplateVersion LaunchTemplateVersion `xml:"launchTemplateVersion"`
+	Warning               *ValidationWarning    `xml:"warning"`
 }
 
 // DescribeLaunchTemplatesInput is the request of DescribeLaunchTemplates.
@@ -357,6 +390,10 @@ type DescribeLaunchTemplateVersionsInput struct {
 	LaunchTemplateID   string `query:"LaunchTemplateId"`
 	LaunchTemplateName string
 	Versions           []string `query:"LaunchTemplateVersion"` // numbers, $Latest, $Default
+	MinVersion         string
+	MaxVersion         string
+	Filters            []Filter `query:"Filter"`
+	ResolveAlias       bool
 	MaxResults         int
 	NextToken          string
 }
@@ -365,212 +402,4 @@ type DescribeLaunchTemplateVersionsInput struct {
 type DescribeLaunchTemplateVersionsOutput struct {
 	LaunchTemplateVersions []LaunchTemplateVersion `xml:"launchTemplateVersionSet>item"`
 	NextToken              string                  `xml:"nextToken,omitempty"`
-}
-
-// VCPUInfo are the virtual CPUs of an instance type.
-type VCPUInfo struct {
-	DefaultVCpus          int64 `xml:"defaultVCpus"`
-	DefaultCores          int64 `xml:"defaultCores"`
-	DefaultThreadsPerCore int64 `xml:"defaultThreadsPerCore"`
-}
-
-// MemoryInfo is the memory of an instance type.
-type MemoryInfo struct {
-	SizeInMiB int64 `xml:"sizeInMiB"`
-}
-
-// ProcessorInfo is the processor of an instance type.
-type ProcessorInfo struct {
-	SupportedArchitectures []string `xml:"supportedArchitectures>item"`
-	Manufacturer           string   `xml:"manufacturer,omitempty"`
-}
-
-// NetworkInfo is the network of an instance type.
-type NetworkInfo struct {
-	NetworkPerformance        string `xml:"networkPerformance,omitempty"`
-	MaximumNetworkInterfaces  int64  `xml:"maximumNetworkInterfaces"`
-	Ipv4AddressesPerInterface int64  `xml:"ipv4AddressesPerInterface,omitempty"`
-}
-
-// GpuDeviceMemoryInfo is the memory of a GPU.
-type GpuDeviceMemoryInfo struct {
-	SizeInMiB int64 `xml:"sizeInMiB"`
-}
-
-// GpuDeviceInfo is a kind of GPU of an instance type.
-type GpuDeviceInfo struct {
-	Name         string              `xml:"name"`
-	Manufacturer string              `xml:"manufacturer"`
-	Count        int64               `xml:"count"`
-	MemoryInfo   GpuDeviceMemoryInfo `xml:"memoryInfo"`
-}
-
-// GpuInfo are the GPUs of an instance type.
-type GpuInfo struct {
-	Gpus []GpuDeviceInfo `xml:"gpus>item"`
-}
-
-// InstanceStorageInfo is the local storage of an instance type.
-type InstanceStorageInfo struct {
-	TotalSizeInGB int64 `xml:"totalSizeInGB"`
-}
-
-// InstanceTypeInfo is what EC2 says of an instance type.
-type InstanceTypeInfo struct {
-	InstanceType                  string               `xml:"instanceType"`
-	CurrentGeneration             bool                 `xml:"currentGeneration"`
-	SupportedUsageClasses         []string             `xml:"supportedUsageClasses>item"`
-	SupportedVirtualizationTypes  []string             `xml:"supportedVirtualizationTypes>item"`
-	BareMetal                     bool                 `xml:"bareMetal"`
-	Hypervisor                    string               `xml:"hypervisor,omitempty"`
-	ProcessorInfo                 ProcessorInfo        `xml:"processorInfo"`
-	VCPUInfo                      VCPUInfo             `xml:"vCpuInfo"`
-	MemoryInfo                    MemoryInfo           `xml:"memoryInfo"`
-	InstanceStorageSupported      bool                 `xml:"instanceStorageSupported"`
-	InstanceStorageInfo           *InstanceStorageInfo `xml:"instanceStorageInfo"`
-	NetworkInfo                   NetworkInfo          `xml:"networkInfo"`
-	GpuInfo                       *GpuInfo             `xml:"gpuInfo"`
-	BurstablePerformanceSupported bool                 `xml:"burstablePerformanceSupported"`
-}
-
-// DescribeInstanceTypesInput is the request of DescribeInstanceTypes.
-type DescribeInstanceTypesInput struct {
-	InstanceTypes []string `query:"InstanceType"`
-	Filters       []Filter `query:"Filter"`
-	MaxResults    int
-	NextToken     string
-}
-
-// DescribeInstanceTypesOutput is the answer of DescribeInstanceTypes.
-type DescribeInstanceTypesOutput struct {
-	InstanceTypes []InstanceTypeInfo `xml:"instanceTypeSet>item"`
-	NextToken     string             `xml:"nextToken,omitempty"`
-}
-
-// InstanceTypeOffering says that a type is sold in a place.
-type InstanceTypeOffering struct {
-	InstanceType string `xml:"instanceType"`
-	LocationType string `xml:"locationType"`
-	Location     string `xml:"location"`
-}
-
-// DescribeInstanceTypeOfferingsInput is the request of DescribeInstanceTypeOfferings.
-// LocationType is region (default), availability-zone or availability-zone-id.
-type DescribeInstanceTypeOfferingsInput struct {
-	LocationType string
-	Filters      []Filter `query:"Filter"`
-	MaxResults   int
-	NextToken    string
-}
-
-// DescribeInstanceTypeOfferingsOutput is the answer of DescribeInstanceTypeOfferings.
-type DescribeInstanceTypeOfferingsOutput struct {
-	InstanceTypeOfferings []InstanceTypeOffering `xml:"instanceTypeOfferingSet>item"`
-	NextToken             string                 `xml:"nextToken,omitempty"`
-}
-
-// SubnetInfo is a subnet as EC2 describes it.
-type SubnetInfo struct {
-	SubnetID                string `xml:"subnetId"`
-	State                   string `xml:"state"`
-	VpcID                   string `xml:"vpcId"`
-	CidrBlock               string `xml:"cidrBlock"`
-	AvailableIPAddressCount int    `xml:"availableIpAddressCount"`
-	AvailabilityZone        string `xml:"availabilityZone"`
-	AvailabilityZoneID      string `xml:"availabilityZoneId"`
-	OwnerID                 string `xml:"ownerId"`
-	Tags                    []Tag  `xml:"tagSet>item"`
-}
-
-// DescribeSubnetsInput is the request of DescribeSubnets.
-type DescribeSubnetsInput struct {
-	SubnetIDs  []string `query:"SubnetId"`
-	Filters    []Filter `query:"Filter"`
-	MaxResults int
-	NextToken  string
-}
-
-// DescribeSubnetsOutput is the answer of DescribeSubnets.
-type DescribeSubnetsOutput struct {
-	Subnets   []SubnetInfo `xml:"subnetSet>item"`
-	NextToken string       `xml:"nextToken,omitempty"`
-}
-
-// AvailabilityZone is an availability zone.
-type AvailabilityZone struct {
-	ZoneName   string `xml:"zoneName"`
-	State      string `xml:"zoneState"`
-	RegionName string `xml:"regionName"`
-	ZoneID     string `xml:"zoneId"`
-	ZoneType   string `xml:"zoneType"`
-}
-
-// DescribeAvailabilityZonesInput is the request of DescribeAvailabilityZones.
-type DescribeAvailabilityZonesInput struct {
-	ZoneNames []string `query:"ZoneName"`
-	ZoneIDs   []string `query:"ZoneId"`
-	Filters   []Filter `query:"Filter"`
-}
-
-// DescribeAvailabilityZonesOutput is the answer of DescribeAvailabilityZones.
-type DescribeAvailabilityZonesOutput struct {
-	AvailabilityZones []AvailabilityZone `xml:"availabilityZoneInfo>item"`
-}
-
-// SpotPrice is the spot price of a type in a zone since a time.
-type SpotPrice struct {
-	InstanceType       string    `xml:"instanceType"`
-	ProductDescription string    `xml:"productDescription"`
-	SpotPrice          string    `xml:"spotPrice"`
-	Timestamp          Timestamp `xml:"timestamp"`
-	AvailabilityZone   string    `xml:"availabilityZone"`
-}
-
-// DescribeSpotPriceHistoryInput is the request of DescribeSpotPriceHistory. A StartTime of
-// now (or later) gives the current price of each type and zone.
-type DescribeSpotPriceHistoryInput struct {
-	InstanceTypes       []string `query:"InstanceType"`
-	ProductDescriptions []string `query:"ProductDescription"`
-	AvailabilityZone    string
-	StartTime           Timestamp
-	EndTime             Timestamp
-	Filters             []Filter `query:"Filter"`
-	MaxResults          int
-	NextToken           string
-}
-
-// DescribeSpotPriceHistoryOutput is the answer of DescribeSpotPriceHistory. NextToken is
-// always present, empty at the end, as in EC2.
-type DescribeSpotPriceHistoryOutput struct {
-	SpotPriceHistory []SpotPrice `xml:"spotPriceHistorySet>item"`
-	NextToken        string      `xml:"nextToken"`
-}
-
-// Image is an EC2 image.
-type Image struct {
-	ImageID        string    `xml:"imageId"`
-	Name           string    `xml:"name"`
-	State          string    `xml:"imageState"`
-	OwnerID        string    `xml:"imageOwnerId"`
-	OwnerAlias     string    `xml:"imageOwnerAlias,omitempty"`
-	Architecture   string    `xml:"architecture"`
-	Public         bool      `xml:"isPublic"`
-	RootDeviceName string    `xml:"rootDeviceName,omitempty"`
-	CreationDate   Timestamp `xml:"creationDate"`
-	ImageType      string    `xml:"imageType"`
-}
-
-// DescribeImagesInput is the request of DescribeImages.
-type DescribeImagesInput struct {
-	ImageIDs   []string `query:"ImageId"`
-	Owners     []string `query:"Owner"`
-	Filters    []Filter `query:"Filter"`
-	MaxResults int
-	NextToken  string
-}
-
-// DescribeImagesOutput is the answer of DescribeImages.
-type DescribeImagesOutput struct {
-	Images    []Image `xml:"imagesSet>item"`
-	NextToken string  `xml:"nextToken,omitempty"`
 }

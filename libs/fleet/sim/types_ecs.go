@@ -59,6 +59,8 @@ type CapacityProvider struct {
 	Name                     string                    `json:"name"`
 	Status                   string                    `json:"status"`
 	AutoScalingGroupProvider *AutoScalingGroupProvider `json:"autoScalingGroupProvider,omitempty"`
+	UpdateStatus             string                    `json:"updateStatus,omitempty"`
+	Type                     string                    `json:"type,omitempty"`
 	Tags                     []Tag                     `json:"tags"`
 }
 
@@ -74,6 +76,10 @@ type AutoScalingGroupProvider struct {
 type ManagedScaling struct {
 	Status         string `json:"status"`
 	TargetCapacity int    `json:"targetCapacity,omitempty"`
+	// MinimumScalingStepSize and MaximumScalingStepSize bound one scale-out, in instances.
+	MinimumScalingStepSize int  `json:"minimumScalingStepSize,omitempty"`
+	MaximumScalingStepSize int  `json:"maximumScalingStepSize,omitempty"`
+	InstanceWarmupPeriod   *int `json:"instanceWarmupPeriod,omitempty"` // seconds
 }
 
 // PortMapping is a port of a container.
@@ -82,6 +88,9 @@ type PortMapping struct {
 	HostPort      int    `json:"hostPort"`
 	Protocol      string `json:"protocol,omitempty"`
 	Name          string `json:"name,omitempty"`
+	AppProtocol   string `json:"appProtocol,omitempty"`
+
+	ContainerPortRange string `json:"containerPortRange,omitempty"`
 }
 
 // ResourceRequirement is a GPU (or other special resource) that a container asks for.
@@ -90,7 +99,7 @@ type ResourceRequirement struct {
 	Value string `json:"value"`
 }
 
-// HealthCheck is a container's health check; only its presence matters here.
+// HealthCheck is a container's health check; times are in seconds.
 type HealthCheck struct {
 	Command     []string `json:"command"`
 	Interval    int      `json:"interval,omitempty"`
@@ -103,6 +112,8 @@ type HealthCheck struct {
 type LogConfiguration struct {
 	LogDriver string            `json:"logDriver"`
 	Options   map[string]string `json:"options,omitempty"`
+
+	SecretOptions []Secret `json:"secretOptions,omitempty"`
 }
 
 // ContainerDefinition is one container of a task definition.
@@ -122,6 +133,28 @@ type ContainerDefinition struct {
 	LogConfiguration     *LogConfiguration     `json:"logConfiguration,omitempty"`
 	Command              []string              `json:"command,omitempty"`
 	EntryPoint           []string              `json:"entryPoint,omitempty"`
+
+	RepositoryCredentials *RepositoryCredentials  `json:"repositoryCredentials,omitempty"`
+	Links                 []string                `json:"links,omitempty"`
+	RestartPolicy         *ContainerRestartPolicy `json:"restartPolicy,omitempty"`
+	EnvironmentFiles      []EnvironmentFile       `json:"environmentFiles,omitempty"`
+	MountPoints           []MountPoint            `json:"mountPoints"`
+	VolumesFrom           []map[string]any        `json:"volumesFrom"`
+	LinuxParameters       map[string]any          `json:"linuxParameters,omitempty"`
+	Secrets               []Secret                `json:"secrets,omitempty"`
+	DependsOn             []ContainerDependency   `json:"dependsOn,omitempty"`
+	VersionConsistency    string                  `json:"versionConsistency,omitempty"`
+	Hostname              string                  `json:"hostname,omitempty"`
+	User                  string                  `json:"user,omitempty"`
+	WorkingDirectory      string                  `json:"workingDirectory,omitempty"`
+	Privileged            bool                    `json:"privileged,omitempty"`
+	ReadonlyRootFS        bool                    `json:"readonlyRootFilesystem,omitempty"`
+	DockerLabels          map[string]string       `json:"dockerLabels,omitempty"`
+	DockerSecurityOptions []string                `json:"dockerSecurityOptions,omitempty"`
+	Ulimits               []map[string]any        `json:"ulimits,omitempty"`
+	SystemControls        []map[string]any        `json:"systemControls"`
+	Firelens              *FirelensConfiguration  `json:"firelensConfiguration,omitempty"`
+	CredentialSpecs       []string                `json:"credentialSpecs,omitempty"`
 }
 
 // RuntimePlatform is the platform a task is built for.
@@ -161,6 +194,13 @@ type TaskDefinition struct {
 	RuntimePlatform         *RuntimePlatform      `json:"runtimePlatform,omitempty"`
 	RegisteredAt            Timestamp             `json:"registeredAt,omitzero"`
 	RegisteredBy            string                `json:"registeredBy,omitempty"`
+	DeregisteredAt          Timestamp             `json:"deregisteredAt,omitzero"`
+	DeleteRequestedAt       Timestamp             `json:"deleteRequestedAt,omitzero"`
+	Volumes                 []TaskVolume          `json:"volumes"`
+	PidMode                 string                `json:"pidMode,omitempty"`
+	IpcMode                 string                `json:"ipcMode,omitempty"`
+	ProxyConfiguration      *ProxyConfiguration   `json:"proxyConfiguration,omitempty"`
+	EnableFaultInjection    bool                  `json:"enableFaultInjection,omitempty"`
 }
 
 // AwsvpcConfiguration is the network of a task in awsvpc mode.
@@ -179,6 +219,9 @@ type NetworkConfiguration struct {
 type DeploymentCircuitBreaker struct {
 	Enable   bool `json:"enable"`
 	Rollback bool `json:"rollback"`
+	// ResetOnHealthyTask is true unless told: a healthy task sets the failures to 0.
+	ResetOnHealthyTask     *bool                   `json:"resetOnHealthyTask,omitempty"`
+	ThresholdConfiguration *ThresholdConfiguration `json:"thresholdConfiguration,omitempty"`
 }
 
 // DeploymentConfiguration bounds how far a deployment may go from the desired count.
@@ -196,8 +239,10 @@ type DeploymentController struct {
 // LoadBalancer binds a service to a load balancer.
 type LoadBalancer struct {
 	TargetGroupArn string `json:"targetGroupArn,omitempty"`
-	ContainerName  string `json:"containerName,omitempty"`
-	ContainerPort  int    `json:"containerPort,omitempty"`
+	// LoadBalancerName is that of a Classic Load Balancer, which has no target groups.
+	LoadBalancerName string `json:"loadBalancerName,omitempty"`
+	ContainerName    string `json:"containerName,omitempty"`
+	ContainerPort    int    `json:"containerPort,omitempty"`
 }
 
 // ServiceEvent is one line of what the service scheduler says.
@@ -252,6 +297,8 @@ type Service struct {
 	EnableECSManagedTags          bool                           `json:"enableECSManagedTags"`
 	PropagateTags                 string                         `json:"propagateTags,omitempty"`
 	EnableExecuteCommand          bool                           `json:"enableExecuteCommand"`
+	CurrentServiceDeployment      string                         `json:"currentServiceDeployment,omitempty"`
+	CurrentServiceRevisions       []ServiceCurrentRevision       `json:"currentServiceRevisions,omitempty"`
 	Tags                          []Tag                          `json:"tags,omitempty"`
 }
 
@@ -353,7 +400,8 @@ type Resource struct {
 
 // ContainerInstanceHealthStatus is the health that the agent reports.
 type ContainerInstanceHealthStatus struct {
-	OverallStatus string `json:"overallStatus"`
+	OverallStatus string                      `json:"overallStatus"`
+	Details       []InstanceHealthCheckResult `json:"details,omitempty"`
 }
 
 // ContainerInstance is an EC2 instance as ECS knows it.

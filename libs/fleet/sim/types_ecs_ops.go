@@ -64,6 +64,11 @@ type RegisterTaskDefinitionInput struct {
 	Memory                  string                `json:"memory"`
 	Tags                    []Tag                 `json:"tags"`
 	RuntimePlatform         *RuntimePlatform      `json:"runtimePlatform"`
+	Volumes                 []TaskVolume          `json:"volumes"`
+	PidMode                 string                `json:"pidMode"`
+	IpcMode                 string                `json:"ipcMode"`
+	ProxyConfiguration      *ProxyConfiguration   `json:"proxyConfiguration"`
+	EnableFaultInjection    bool                  `json:"enableFaultInjection"`
 }
 
 // RegisterTaskDefinitionOutput is the answer of RegisterTaskDefinition.
@@ -130,6 +135,7 @@ type CreateServiceInput struct {
 	DeploymentController          *DeploymentController          `json:"deploymentController"`
 	Tags                          []Tag                          `json:"tags"`
 	EnableECSManagedTags          bool                           `json:"enableECSManagedTags"`
+	EnableExecuteCommand          bool                           `json:"enableExecuteCommand"`
 	PropagateTags                 string                         `json:"propagateTags"`
 }
 
@@ -151,6 +157,14 @@ type UpdateServiceInput struct {
 	PlacementConstraints        *[]PlacementConstraint         `json:"placementConstraints"`
 	PlacementStrategy           *[]PlacementStrategy           `json:"placementStrategy"`
 	ForceNewDeployment          bool                           `json:"forceNewDeployment"`
+	// HealthCheckGracePeriodSeconds and the rest do not begin a deployment, but for
+	// LoadBalancers.
+	HealthCheckGracePeriodSeconds *int                  `json:"healthCheckGracePeriodSeconds"`
+	EnableECSManagedTags          *bool                 `json:"enableECSManagedTags"`
+	EnableExecuteCommand          *bool                 `json:"enableExecuteCommand"`
+	PropagateTags                 string                `json:"propagateTags"`
+	LoadBalancers                 *[]LoadBalancer       `json:"loadBalancers"`
+	DeploymentController          *DeploymentController `json:"deploymentController"`
 }
 
 // UpdateServiceOutput is the answer of UpdateService.

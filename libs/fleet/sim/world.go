@@ -15,13 +15,16 @@ type World struct {
 	now   time.Time
 	queue queue
 	ids   uint64 // things made so far
-	rng   *rand.Rand
+
+	source *rand.PCG // of rng: its state is part of the world's
+	rng    *rand.Rand
 
 	// ECS
 	clusters    map[string]*cluster
 	clusterRoll roll[*cluster]
 	families    map[string]*family
-	providers   []*CapacityProvider
+	providers   []*provider
+	groups      []*group
 	settings    map[string]string
 
 	// EC2
@@ -34,16 +37,37 @@ type World struct {
 	images       []*image // by parameter
 	launches     map[string]launchRecord
 	shortages    map[offering]shortage
-	prices       map[offering]int64 // spot prices that were set by hand
-	vcpus        map[bool]int64     // of instances that have not terminated, by whether they are spot
-	stalls       int                // launches to come whose agents will not come up
+	prices       map[offering]int64   // spot prices that were set by hand
+	vcpus        map[quotaClass]int64 // that count towards quotas
+	quotas       map[quotaClass]int64 // vCPUs that a class may have, where it was set
+	pools        map[offering]int     // instances that fill the capacity pool of an offering
+	fleets       []*fleetRecord
+	reserved     []ReservedInstances
+	plans        []*savingsPlan
+	stalls       int                  // launches to come whose agents will not come up
+	zonesDown    map[string]time.Time // until when zones are lost
+
+	// Agents
+	flapsPerHour      float64 // per agent
+	flapRound         int     // counts how often that was set
+	trunkFailures     int     // trunk interfaces to come that fail
+	interruptions     float64 // times as often as the catalogue says
+	interruptionRound int     // counts how often that was set
 
 	// SQS
 	queues     []*messageQueue
 	subscribed []subscription
-	faults     eventFaults
+	faults     EventFaults
+	rules      []*rule // by name
+
+	// The account
+	limits  limits
+	outages []Outage // the oldest first
 
 	seen         History
+	record       func(Entry) // of everything that happens; nil is off
+	recorded     uint64
+	advancing    bool // time passes, and what falls due happens
 	scriptErrors []error
 }
 
@@ -56,11 +80,14 @@ func New(cfg Config) (*World, error) {
 	}
 	w := &World{
 		cfg: cfg, now: cfg.Start,
-		rng:      rand.New(rand.NewPCG(cfg.Seed, mix(cfg.Seed))),
+		source:   rand.NewPCG(cfg.Seed, mix(cfg.Seed)),
 		clusters: map[string]*cluster{}, families: map[string]*family{}, settings: map[string]string{},
 		instances: map[string]*instance{}, launches: map[string]launchRecord{},
-		shortages: map[offering]shortage{}, prices: map[offering]int64{}, vcpus: map[bool]int64{},
+		shortages: map[offering]shortage{}, prices: map[offering]int64{}, vcpus: map[quotaClass]int64{},
+		quotas: map[quotaClass]int64{}, pools: map[offering]int{},
 	}
+	w.rng = rand.New(w.source)
+	w.flapsPerHour, w.interruptions = cfg.AgentFlaps, cfg.SpotInterruptions
 	if cfg.Trunking {
 		w.settings[settingTrunking] = settingEnabled
 	}
@@ -85,13 +112,17 @@ func New(cfg Config) (*World, error) {
 func (w *World) Now() time.Time { return w.now }
 
 // Advance runs everything that falls due until the given time, in order, and sets the
-// time to it. A time in the past does nothing.
+// time to it. A time in the past does nothing. With n things to come each costs O(log n)
+// beside what it does, which for a step of a task does not depend on the size of the world,
+// and for a look at a service grows with its own tasks.
 func (w *World) Advance(to time.Time) {
+	w.advancing = true
 	for len(w.queue.heap) > 0 && !w.queue.heap[0].at.After(to) {
 		next := w.queue.pop()
 		w.now = next.at
 		next.what.happen(w)
 	}
+	w.advancing = false
 	if to.After(w.now) {
 		w.now = to
 	}
@@ -135,14 +166,49 @@ type Config struct {
 	Endpoint string    // base of queue URLs; default that of the region
 	// EventQueues are queues that exist from the beginning and get every event.
 	EventQueues []string
+	// ExactScalingSteps lets managed scaling grow a group of several types or zones by its
+	// minimum scaling step and nothing else. The API reference says that of it, the
+	// developer guide computes the step for such groups, too; default no, which is faster.
+	ExactScalingSteps bool
 	// WakeOnRegister lets a service that backed off try again when an instance registers.
 	// Whether ECS does so is not documented; default no.
 	WakeOnRegister bool
 	// DrainHonoursProtection lets DRAINING leave tasks with scale-in protection alone.
 	// Whether ECS does so is not documented; default no, which is the harder case.
 	DrainHonoursProtection bool
-	// VCPUQuota bounds the vCPUs of running instances by lifecycle; 0 is no bound.
+	// RequireInstanceProfile keeps agents from registering on instances without an instance
+	// profile, as they get no credentials there; default no.
+	RequireInstanceProfile bool
+	// PlatformIgnored lets ECS place tasks without regard to their runtimePlatform. Whether
+	// it regards it on EC2 is not documented; default no.
+	PlatformIgnored bool
+	// BootFailures is the share of launches whose agent never comes up; default none.
+	BootFailures float64
+	// RegisterAnew is after which time a live agent whose instance was deregistered by force
+	// registers again, under another ARN. Whether and when agents do is not documented;
+	// default one hour, which is when they ask ECS again. [None] is never.
+	RegisterAnew time.Duration
+	// AgentFlaps is how often per hour each agent loses its connection; default never. See
+	// [World.FlapAgents].
+	AgentFlaps float64
+	// SpotInterruptions lets EC2 take spot instances by itself; default never. See
+	// [World.SetInterruptions].
+	SpotInterruptions float64
+	// ZoneLossTakes is the share of the instances of a lost zone that do not come back with
+	// it; default none.
+	ZoneLossTakes float64
+	// ZoneLossFailsDescribe lets DescribeInstances fail as a whole when it names an instance
+	// of a lost zone, which EC2 is documented to do at times; default no.
+	ZoneLossFailsDescribe bool
+	// VCPUQuota bounds the vCPUs of running instances of each class of types, such as
+	// Standard or G/VT, by lifecycle; 0 is no bound. [World.SetQuota] bounds one class.
 	VCPUQuota struct{ OnDemand, Spot int64 }
+	// FinitePools lets offerings run out of capacity when as many instances run as their
+	// pools have: some thousand vCPUs of a type in a zone, by the seed. Default no.
+	FinitePools bool
+	// SecurityGroups are the IDs of the groups that exist beside the default one. If there
+	// are none, every ID that looks like one is taken for a group.
+	SecurityGroups []string
 }
 
 // Zone is an availability zone of the simulated region.
@@ -215,7 +281,32 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	c.Delays = c.Delays.withDefaults()
+	if err := c.completeAgents(); err != nil {
+		return c, err
+	}
 	return c, c.completeSubnets()
+}
+
+// completeAgents fills in what is left open about agents and checks it.
+func (c *Config) completeAgents() error {
+	if c.RegisterAnew == 0 {
+		c.RegisterAnew = time.Hour
+	}
+	for _, f := range []struct {
+		name  string
+		value float64
+		most  float64
+	}{
+		{"boot failures", c.BootFailures, 1},
+		{"agent flaps", c.AgentFlaps, 3600},
+		{"spot interruptions", c.SpotInterruptions, 1e6},
+		{"zone loss takes", c.ZoneLossTakes, 1},
+	} {
+		if !(f.value >= 0 && f.value <= f.most) {
+			return fmt.Errorf("%s %v: write a number from 0 to %v", f.name, f.value, f.most)
+		}
+	}
+	return nil
 }
 
 // completeSubnets fills in what the subnets leave open and checks them.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -35,22 +36,30 @@ type Options struct {
 	// Log receives one record for each call that changes something, at level debug; nil is
 	// silence.
 	Log *slog.Logger
+
+	// History is how many of the newest entries of the world's history are kept for
+	// GET /_neap/history; 0 is none.
+	History int
+
+	// HistoryTo gets every entry of the history as a line of JSON; nil is nowhere.
+	HistoryTo io.Writer
 }
 
 // Server answers the requests of AWS clients from one simulated world. It is an
 // [http.Handler], safe for concurrent use; while it serves, nobody else may touch the world
 // but through [Server.World].
 type Server struct {
-	log      *slog.Logger
-	throttle bool
-	latency  time.Duration
-	side     http.Handler
+	log     *slog.Logger
+	latency time.Duration
+	side    http.Handler
 
 	mu       sync.Mutex
 	world    *sim.World
 	clock    clock
-	limits   limiter
+	past     map[string]pastAnswer // of reads, while an outage wants old answers
 	requests uint64
+	history  history
+	moved    time.Duration // by which loads moved virtual time
 	changed  chan struct{} // closed and replaced whenever the world may have changed
 }
 
@@ -59,12 +68,10 @@ type Server struct {
 // comes in.
 func New(world *sim.World, options Options) *Server {
 	s := &Server{
-		log:      options.Log,
-		throttle: options.Throttle,
-		latency:  options.Latency,
-		world:    world,
-		limits:   limiter{buckets: map[string]*bucket{}},
-		changed:  make(chan struct{}),
+		log:     options.Log,
+		latency: options.Latency,
+		world:   world,
+		changed: make(chan struct{}),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -78,6 +85,11 @@ func New(world *sim.World, options Options) *Server {
 	}
 	s.clock = clock{wall: wall, base: world.Now(), since: wall(), speed: usableSpeed(options.Speed)}
 	s.side = s.sideDoor()
+	s.history = newHistory(&options)
+	s.history.attach(world)
+	if options.Throttle {
+		world.SetThrottling(true)
+	}
 	return s
 }
 
@@ -152,6 +164,14 @@ func (s *Server) Advance(d time.Duration) {
 // catchUp moves the world to the present. The lock is held.
 func (s *Server) catchUp() { s.world.Advance(s.clock.now()) }
 
+// lived is a time that passes as virtual time does but that no load moves: what waits is
+// measured in it.
+func (s *Server) lived() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clock.now().Add(-s.moved)
+}
+
 // announce wakes whoever waits for the world to change. The lock is held.
 func (s *Server) announce() {
 	close(s.changed)
@@ -167,13 +187,24 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	earliest := time.NewTimer(s.latency)
 	defer earliest.Stop()
 	requestID := s.nextRequestID()
+	if name, foreign := foreignService(r); foreign {
+		w.Header().Set("Date", s.Now().UTC().Format(http.TimeFormat))
+		refuseForeign(w, r, requestID, name)
+		return
+	}
 	c, err := readCall(w, r)
 	if err == nil {
 		err = checkCredential(c.service, r)
 	}
 	var body []byte
+	var trouble sim.Trouble
 	if err == nil {
-		body, err = s.perform(r.Context(), c, requestID)
+		trouble = s.trouble(c)
+		body, err = s.attempt(r.Context(), c, requestID, trouble)
+	}
+	if hangsUp(trouble.Kind) {
+		hangUp(w)
+		return
 	}
 	select {
 	case <-earliest.C:
@@ -185,6 +216,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		c.service.protocol.refuse(w, requestID, err)
 		return
+	}
+	if trouble.Kind == sim.TroubleTruncated {
+		w = &truncated{ResponseWriter: w}
 	}
 	c.service.protocol.answer(w, requestID, body)
 }
@@ -211,6 +245,9 @@ func (s *Server) perform(ctx context.Context, c *call, requestID string) ([]byte
 	if err := c.service.protocol.decode(c, in); err != nil {
 		return nil, err
 	}
+	if err := s.checkIdentifiers(c); err != nil {
+		return nil, err
+	}
 	if !s.allowed(c, op, in) {
 		return nil, &c.service.throttled
 	}
@@ -218,8 +255,10 @@ func (s *Server) perform(ctx context.Context, c *call, requestID string) ([]byte
 	if err != nil || !wait {
 		return answer, err
 	}
-	patience := op.patience(in)
-	deadline := s.Now().Add(patience)
+	s.mu.Lock()
+	patience := op.patience(s.world, in)
+	s.mu.Unlock()
+	deadline := s.lived().Add(patience)
 	// Where virtual time creeps or stands still, a poll ends by the wall: a client gives up
 	// on a server that never answers.
 	wall := time.NewTimer(patience)
@@ -234,12 +273,10 @@ func (s *Server) perform(ctx context.Context, c *call, requestID string) ([]byte
 
 // allowed charges a call to the rate limits of the account.
 func (s *Server) allowed(c *call, op *operation, in any) bool {
-	if !s.throttle {
-		return true
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.limits.allow(op.charges(c, in), in, s.clock.now())
+	s.catchUp()
+	return !s.world.Throttling() || s.world.Charge(due(c.operation, op.charges(c, in), in)...)
 }
 
 // ask lets the world answer a call once. The answer is encoded while the world stands
@@ -251,6 +288,7 @@ func (s *Server) ask(c *call, requestID string, op *operation, in any) ([]byte, 
 	s.catchUp()
 	out, err := op.run(&request{world: s.world, base: c.base}, in)
 	if !op.reads {
+		s.world.Called(c.service.name+":"+c.operation, in, err)
 		s.log.Debug("called", "service", c.service.name, "operation", c.operation, "at", s.world.Now(), "error", err)
 		s.announce()
 	}
@@ -272,7 +310,7 @@ func (s *Server) ask(c *call, requestID string, op *operation, in any) ([]byte, 
 func (s *Server) awaitChange(ctx context.Context, wall <-chan time.Time, deadline time.Time) bool {
 	s.mu.Lock()
 	changed := s.changed
-	left := deadline.Sub(s.clock.now())
+	left := deadline.Sub(s.clock.now().Add(-s.moved))
 	pause := s.clock.wait(left)
 	s.mu.Unlock()
 	if left <= 0 {

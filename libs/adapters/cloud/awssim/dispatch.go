@@ -3,6 +3,7 @@ package awssim
 import (
 	"errors"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -24,11 +25,14 @@ type call struct {
 type service struct {
 	name     string // the SigV4 signing name
 	target   string // prefix of X-Amz-Target; empty for a query service
+	version  string // of the API of a query service, by which it is found
 	protocol protocol
 
 	unknownAction      string // codes that differ from service to service
 	throttled          apiError
 	internal           string
+	invalid            string // of a request that does not satisfy the API model
+	worldRequires      bool   // the world says what a request must have
 	badSignature       string
 	badSignatureStatus int
 
@@ -44,7 +48,7 @@ type operation struct {
 
 	// patience and empty are set for an operation that may wait for an answer: how long it
 	// is told to, and whether an answer is not worth returning yet.
-	patience func(in any) time.Duration
+	patience func(world *sim.World, in any) time.Duration
 	empty    func(out any) bool
 }
 
@@ -115,11 +119,22 @@ func readCall(w http.ResponseWriter, r *http.Request) (*call, *apiError) {
 		return c, &apiError{code: "RequestEntityTooLarge", message: "The request is larger than this server accepts.", status: http.StatusRequestEntityTooLarge}
 	case err != nil:
 		return c, fault("IncompleteBody", "The body ended before it was complete.")
+	case target == "" && c.readPath(r, body):
+		return c, nil
+	case target != "" && !isJSON(r):
+		c.service = closedDoor
+		return c, &apiError{code: "UnknownOperationException", status: http.StatusNotFound}
 	case target != "":
 		return c, c.readTarget(target, body)
 	default:
 		return c, c.readForm(r, body)
 	}
+}
+
+// isJSON says whether a request is one that a service which speaks JSON looks at.
+func isJSON(r *http.Request) bool {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && r.Method == http.MethodPost && (kind == contentJSON10 || kind == contentJSON11)
 }
 
 func (c *call) readTarget(target string, body []byte) *apiError {
@@ -144,10 +159,15 @@ func (c *call) readForm(r *http.Request, body []byte) *apiError {
 			form[name] = values
 		}
 	}
-	if form.Get("Version") == stsVersion {
-		c.service = queryServices[1]
+	for _, s := range queryServices {
+		if s.version == form.Get("Version") {
+			c.service = s
+		}
 	}
 	c.operation, c.form = form.Get("Action"), form
+	if c.service.name == "sqs" && !form.Has("QueueUrl") && len(r.URL.Path) > 1 {
+		form.Set("QueueUrl", c.base+r.URL.Path) // older clients name the queue by where they post to
+	}
 	if c.operation == "" {
 		return fault("MissingAction", "The request must contain the parameter Action.")
 	}

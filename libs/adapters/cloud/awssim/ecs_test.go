@@ -159,7 +159,7 @@ func TestECSErrors(t *testing.T) {
 	expect[*ecstypes.InvalidParameterException](t, err)
 	_, err = a.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: web, Services: make([]string, 11)})
 	expect[*ecstypes.InvalidParameterException](t, err)
-	_, err = a.ecs.CreateCapacityProvider(ctx, &ecs.CreateCapacityProviderInput{Name: aws.String("x")})
+	_, err = a.ecs.ExecuteCommand(ctx, &ecs.ExecuteCommandInput{Task: aws.String("x"), Command: aws.String("sh"), Interactive: true})
 	if got := code(err); got != "UnknownOperationException" {
 		t.Errorf("an operation that is not there: %s", got)
 	}

@@ -28,9 +28,23 @@ type awsJSON struct {
 	queryCodes, names map[string]string
 }
 
-func (p *awsJSON) decode(c *call, into any) *apiError { return decodeJSON(c.body, into) }
+func (p *awsJSON) decode(c *call, into any) *apiError {
+	if err := decodeJSON(c.body, into); err != nil {
+		return err
+	}
+	return checkConstraints(c.service, c.operation, c.body)
+}
 
 func (p *awsJSON) encode(_ *call, _ string, out any) ([]byte, error) { return encodeJSON(out) }
+
+// noProtocol answers requests that no service speaks the language of.
+type noProtocol struct{ awsJSON }
+
+func (*noProtocol) refuse(w http.ResponseWriter, requestID string, err *apiError) {
+	w.Header().Set("X-Amzn-RequestId", requestID)
+	w.WriteHeader(err.status)
+	_, _ = fmt.Fprintf(w, "<%s/>\n", err.code) // a caller that has gone needs no answer
+}
 
 func (p *awsJSON) answer(w http.ResponseWriter, requestID string, body []byte) {
 	p.header(w, requestID)
@@ -79,15 +93,23 @@ const (
 	xmlHeader     = `<?xml version="1.0" encoding="UTF-8"?>` + "\n"
 
 	ec2Namespace = "http://ec2.amazonaws.com/doc/2016-11-15/"
+	ec2Version   = "2016-11-15"
 	stsNamespace = "https://sts.amazonaws.com/doc/2011-06-15/"
 	stsVersion   = "2011-06-15"
+	sqsNamespace = "http://queue.amazonaws.com/doc/2012-11-05/"
+	sqsVersion   = "2012-11-05"
 )
 
 // ec2Query is the protocol of EC2: a form comes in, XML in the namespace of the API version
 // goes out.
 type ec2Query struct{}
 
-func (ec2Query) decode(c *call, into any) *apiError { return decodeQuery(c.form, into) }
+func (ec2Query) decode(c *call, into any) *apiError {
+	if err := checkEC2Parameters(c.operation, c.form); err != nil {
+		return err
+	}
+	return decodeQuery(c.form, into)
+}
 
 func (ec2Query) encode(c *call, requestID string, out any) ([]byte, error) {
 	b := bytes.NewBufferString(xmlHeader)
@@ -109,14 +131,18 @@ func (ec2Query) refuse(w http.ResponseWriter, requestID string, err *apiError) {
 		xmlHeader, xmlText(err.code), xmlText(err.message), requestID))
 }
 
-// stsQuery is the query protocol as STS speaks it: answers are wrapped once more.
-type stsQuery struct{}
+// awsQuery is the query protocol as all services but EC2 speak it: answers are wrapped once
+// more.
+type awsQuery struct {
+	namespace string
+	codes     map[string]string // of errors that have another name in the world; nil is none
+}
 
-func (stsQuery) decode(c *call, into any) *apiError { return decodeQuery(c.form, into) }
+func (awsQuery) decode(c *call, into any) *apiError { return decodeQuery(c.form, into) }
 
-func (stsQuery) encode(c *call, requestID string, out any) ([]byte, error) {
+func (p awsQuery) encode(c *call, requestID string, out any) ([]byte, error) {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, `<%sResponse xmlns="%s"><%sResult>`, c.operation, stsNamespace, c.operation)
+	fmt.Fprintf(&b, `<?xml version="1.0"?><%sResponse xmlns="%s"><%sResult>`, c.operation, p.namespace, c.operation)
 	if err := writeXML(&b, out); err != nil {
 		return nil, err
 	}
@@ -125,18 +151,21 @@ func (stsQuery) encode(c *call, requestID string, out any) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func (stsQuery) answer(w http.ResponseWriter, requestID string, body []byte) {
+func (awsQuery) answer(w http.ResponseWriter, requestID string, body []byte) {
 	writeXMLBody(w, requestID, http.StatusOK, body)
 }
 
-func (stsQuery) refuse(w http.ResponseWriter, requestID string, err *apiError) {
-	kind := "Sender"
+func (p awsQuery) refuse(w http.ResponseWriter, requestID string, err *apiError) {
+	kind, code := "Sender", err.code
 	if err.status >= http.StatusInternalServerError {
 		kind = "Receiver"
 	}
+	if known, ok := p.codes[code]; ok {
+		code = known
+	}
 	writeXMLBody(w, requestID, err.status, fmt.Appendf(nil,
-		`<ErrorResponse xmlns="%s"><Error><Type>%s</Type><Code>%s</Code><Message>%s</Message></Error><RequestId>%s</RequestId></ErrorResponse>`,
-		stsNamespace, kind, xmlText(err.code), xmlText(err.message), requestID))
+		`<?xml version="1.0"?><ErrorResponse xmlns="%s"><Error><Type>%s</Type><Code>%s</Code><Message>%s</Message></Error><RequestId>%s</RequestId></ErrorResponse>`,
+		p.namespace, kind, xmlText(code), xmlText(err.message), requestID))
 }
 
 func writeXMLBody(w http.ResponseWriter, requestID string, status int, body []byte) {

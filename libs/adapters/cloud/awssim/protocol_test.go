@@ -26,6 +26,7 @@ func authorization(service string) string {
 // raw sends a request as no SDK would.
 type raw struct {
 	method, path, target, authorization, body string
+	contentType                               string // usually that of the protocol
 }
 
 func (q raw) send(h http.Handler) *http.Response {
@@ -39,6 +40,10 @@ func (q raw) send(h http.Handler) *http.Response {
 	r := httptest.NewRequest(method, path, strings.NewReader(q.body))
 	if q.target != "" {
 		r.Header.Set("X-Amz-Target", q.target)
+		r.Header.Set("Content-Type", contentJSON11)
+	}
+	if q.contentType != "" {
+		r.Header.Set("Content-Type", q.contentType)
 	}
 	if q.authorization != "" {
 		r.Header.Set("Authorization", q.authorization)
@@ -77,9 +82,10 @@ func TestRefusals(t *testing.T) {
 		{"half a signature", raw{body: "Action=DescribeInstances", authorization: "AWS4-HMAC-SHA256 Credential=A/20260105/us-east-1/ec2/aws4_request"}, 400, ec2Error + "IncompleteSignature<"},
 		{"no scope", raw{target: targetSQS + "ReceiveMessage", authorization: "AWS4-HMAC-SHA256 Credential=AKID, SignedHeaders=host, Signature=00"}, 400, `"__type":"com.amazonaws.sqs#IncompleteSignatureException"`},
 		{"not pairs", raw{target: targetECS + "ListClusters", authorization: "AWS4-HMAC-SHA256 nonsense"}, 400, "not a valid key=value pair"},
+		{"service that is not simulated", raw{target: "TrentService.ListKeys", authorization: authorization("kms")}, 501, `"__type":"ServiceNotSimulated","message":"kms is not simulated here; these services are: `},
 		{"scope of another service", raw{target: targetECS + "ListClusters", authorization: authorization("sqs")}, 400, `"__type":"InvalidSignatureException","message":"Credential should be scoped to correct service: 'ecs'."`},
 		{"scope of another service, EC2", raw{body: "Action=DescribeInstances", authorization: authorization("ecs")}, 401, ec2Error + "AuthFailure<"},
-		{"unknown target", raw{target: "DynamoDB_20120810.PutItem", authorization: authorization("dynamodb")}, 400, `"__type":"UnknownOperationException"`},
+		{"unknown target", raw{target: "DynamoDB_20120810.PutItem", authorization: authorization("ecs")}, 400, `"__type":"UnknownOperationException"`},
 		{"target without operation", raw{target: "AmazonSSM", authorization: authorization("ssm")}, 400, `"__type":"UnknownOperationException"`},
 		{"unknown operation", raw{target: targetECS + "MakeCoffee", authorization: authorization("ecs")}, 400, `"__type":"UnknownOperationException"`},
 		{"unknown action", raw{body: "Action=Make%3CCoffee&Version=2016-11-15", authorization: authorization("ec2")}, 400, ec2Error + "InvalidAction</Code><Message>The action Make&lt;Coffee is not valid"},

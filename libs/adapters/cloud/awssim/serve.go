@@ -22,9 +22,11 @@ func (s *Server) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			s.flushHistory()
 			return nil
 		case <-beat.C:
 			s.World(func(*sim.World) {})
+			s.flushHistory()
 		}
 	}
 }

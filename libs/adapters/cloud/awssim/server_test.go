@@ -214,6 +214,7 @@ func TestServe(t *testing.T) {
 			return
 		}
 		request.Header.Set("X-Amz-Target", targetSQS+"ReceiveMessage")
+		request.Header.Set("Content-Type", contentJSON10)
 		request.Header.Set("X-Amz-Date", "20260105T090000Z")
 		request.Header.Set("Authorization", authorization("sqs"))
 		request.Close = true
@@ -272,7 +273,9 @@ func TestSideDoor(t *testing.T) {
 		status             int
 		want               string
 	}{
+		{"GET", "", "", 200, `POST /_neap/script`},
 		{"GET", "healthz", "", 200, `{"ok":true}`},
+		{"GET", "operations", "", 200, `"ssm":["GetParameter"`},
 		{"GET", "time", "", 200, `{"now":"2026-01-05T09:00:00Z","speed":0}`},
 		{"POST", "time", `{"advance":"5m"}`, 200, `{"now":"2026-01-05T09:05:00Z","speed":0}`},
 		{"GET", "state", "", 200, `web`},

@@ -15,18 +15,49 @@ import (
 // sidePrefix is where the paths of the side door begin. AWS has none like it.
 const sidePrefix = "/_neap/"
 
+// sidePath is one path of the side door.
+type sidePath struct {
+	method, path string
+	body         string // what to send, by an example
+	says         string // one line for people
+	serve        http.HandlerFunc
+}
+
+// sidePaths are what is behind the side door. GET /_neap/ lists them.
+func (s *Server) sidePaths() []sidePath {
+	return []sidePath{
+		{"GET", "healthz", "", `{"ok":true} as soon as it serves`, func(w http.ResponseWriter, _ *http.Request) {
+			writeSide(w, http.StatusOK, map[string]bool{"ok": true})
+		}},
+		{"GET", "operations", "", "the operations that are simulated, by service", func(w http.ResponseWriter, _ *http.Request) {
+			writeSide(w, http.StatusOK, Operations())
+		}},
+		{"GET", "state", "", "what is really so: instances, services, tasks, and what happened until now", s.serveState},
+		{"POST", "script", "cluster web", "carry out statements; those with a time happen later", s.serveScript},
+		{"GET", "save", "", "the whole world, to be loaded again", s.serveSave},
+		{"POST", "load", "@world.json", "replace the world by one that was saved", s.serveLoad},
+		{"GET", "history", "?after=N&limit=N", "what happened, as lines of JSON, if history is on", s.serveHistory},
+		{"GET", "limits", "", "the API rate limits that were drawn from: how full the buckets are", s.serveLimits},
+		{"GET", "outages", "", "the outages there are, and what they hit", s.serveOutages},
+		{"GET", "time", "", "the clock of the world and how fast it runs", func(w http.ResponseWriter, _ *http.Request) { s.writeTime(w) }},
+		{"POST", "time", `{"speed":60,"advance":"5m"}`, "change the speed, jump ahead; either or both", s.changeTime},
+	}
+}
+
 // sideDoor serves what is not AWS: the truth, scripts and the clock.
 func (s *Server) sideDoor() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+sidePrefix+"healthz", func(w http.ResponseWriter, _ *http.Request) {
-		writeSide(w, http.StatusOK, map[string]bool{"ok": true})
+	var index bytes.Buffer
+	for _, p := range s.sidePaths() {
+		mux.HandleFunc(p.method+" "+sidePrefix+p.path, p.serve)
+		fmt.Fprintf(&index, "%-4s %s%-12s %-30s %s\n", p.method, sidePrefix, p.path, p.body, p.says)
+	}
+	mux.HandleFunc("GET "+sidePrefix+"{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write(index.Bytes()) // a caller that has gone needs no answer
 	})
-	mux.HandleFunc("GET "+sidePrefix+"state", s.serveState)
-	mux.HandleFunc("POST "+sidePrefix+"script", s.serveScript)
-	mux.HandleFunc("GET "+sidePrefix+"time", func(w http.ResponseWriter, _ *http.Request) { s.writeTime(w) })
-	mux.HandleFunc("POST "+sidePrefix+"time", s.changeTime)
 	mux.HandleFunc(sidePrefix, func(w http.ResponseWriter, r *http.Request) {
-		writeSide(w, http.StatusNotFound, sideError{fmt.Sprintf("no such path %s: use healthz, state, script or time below %s", clip(r.URL.Path), sidePrefix)})
+		writeSide(w, http.StatusNotFound, sideError{fmt.Sprintf("no such path: %s %s; GET %s lists them", clip(r.Method), clip(r.URL.Path), sidePrefix)})
 	})
 	return mux
 }
@@ -44,6 +75,21 @@ func (s *Server) serveState(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	writeSideBody(w, http.StatusOK, body)
+}
+
+func (s *Server) serveLimits(w http.ResponseWriter, _ *http.Request) {
+	var limits struct {
+		Throttling bool        `json:"throttling"`
+		Buckets    []sim.Level `json:"buckets"`
+	}
+	s.World(func(world *sim.World) { limits.Throttling, limits.Buckets = world.Throttling(), world.Levels() })
+	writeSide(w, http.StatusOK, limits)
+}
+
+func (s *Server) serveOutages(w http.ResponseWriter, _ *http.Request) {
+	var outages []sim.Outage
+	s.World(func(world *sim.World) { outages = world.Outages() })
+	writeSide(w, http.StatusOK, outages)
 }
 
 func (s *Server) serveScript(w http.ResponseWriter, r *http.Request) {

@@ -23,12 +23,43 @@ var sqsOperations = map[string]*operation{
 		}
 		return &sim.GetQueueURLOutput{QueueURL: r.queueURL(out.QueueURL)}, nil
 	}),
-	"GetQueueAttributes":      read((*sim.World).GetQueueAttributes),
-	"SendMessage":             act((*sim.World).SendMessage),
-	"ReceiveMessage":          receiveMessage(),
-	"DeleteMessage":           act((*sim.World).DeleteMessage),
-	"DeleteMessageBatch":      act((*sim.World).DeleteMessageBatch),
-	"ChangeMessageVisibility": act((*sim.World).ChangeMessageVisibility),
+	"ListQueues": perform(func(r *request, in *sim.ListQueuesInput) (*sim.ListQueuesOutput, error) {
+		out, err := r.world.ListQueues(in)
+		if err != nil {
+			return nil, err
+		}
+		return &sim.ListQueuesOutput{QueueURLs: r.queueURLs(out.QueueURLs), NextToken: out.NextToken}, nil
+	}),
+	"ListDeadLetterSourceQueues": perform(func(r *request, in *sim.QueueInput) (*sim.DeadLetterSourcesOutput, error) {
+		out, err := r.world.ListDeadLetterSourceQueues(in)
+		if err != nil {
+			return nil, err
+		}
+		return &sim.DeadLetterSourcesOutput{QueueURLs: r.queueURLs(out.QueueURLs)}, nil
+	}),
+	"DeleteQueue":                  act((*sim.World).DeleteQueue),
+	"PurgeQueue":                   act((*sim.World).PurgeQueue),
+	"GetQueueAttributes":           read((*sim.World).GetQueueAttributes),
+	"SetQueueAttributes":           act((*sim.World).SetQueueAttributes),
+	"TagQueue":                     act((*sim.World).TagQueue),
+	"UntagQueue":                   act((*sim.World).UntagQueue),
+	"ListQueueTags":                read((*sim.World).ListQueueTags),
+	"SendMessage":                  act((*sim.World).SendMessage),
+	"SendMessageBatch":             act((*sim.World).SendMessageBatch),
+	"ReceiveMessage":               receiveMessage(),
+	"DeleteMessage":                act((*sim.World).DeleteMessage),
+	"DeleteMessageBatch":           act((*sim.World).DeleteMessageBatch),
+	"ChangeMessageVisibility":      act((*sim.World).ChangeMessageVisibility),
+	"ChangeMessageVisibilityBatch": act((*sim.World).ChangeMessageVisibilityBatch),
+}
+
+// queueURLs are the URLs of queues at the address that the client asked.
+func (r *request) queueURLs(world []string) []string {
+	urls := make([]string, len(world))
+	for i, u := range world {
+		urls[i] = r.queueURL(u)
+	}
+	return urls
 }
 
 // queueURL is the URL of a queue at the address that the client asked: whatever name or
@@ -41,15 +72,11 @@ func (r *request) queueURL(world string) string {
 	return r.base + u.EscapedPath()
 }
 
-// receiveMessage waits as long as WaitTimeSeconds says while the queue is empty. It counts
+// receiveMessage waits as long as it or the queue says while the queue is empty. It counts
 // as a read: that messages become invisible is no news to the others that wait.
 func receiveMessage() *operation {
 	op := read((*sim.World).ReceiveMessage)
-	op.patience = func(in any) time.Duration {
-		const longest = 20 // seconds, as in SQS
-		seconds := in.(*sim.ReceiveMessageInput).WaitTimeSeconds
-		return time.Duration(min(max(seconds, 0), longest)) * time.Second
-	}
+	op.patience = func(world *sim.World, in any) time.Duration { return world.Patience(in.(*sim.ReceiveMessageInput)) }
 	op.empty = func(out any) bool { return len(out.(*sim.ReceiveMessageOutput).Messages) == 0 }
 	return op
 }
@@ -66,6 +93,7 @@ var sqsQueryCodes = map[string]string{
 	"QueueDeletedRecently":         "AWS.SimpleQueueService.QueueDeletedRecently",
 	"QueueDoesNotExist":            "AWS.SimpleQueueService.NonExistentQueue",
 	"QueueNameExists":              "QueueAlreadyExists",
+	"UnknownOperationException":    "InvalidAction",
 	"TooManyEntriesInBatchRequest": "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
 	"UnsupportedOperation":         "AWS.SimpleQueueService.UnsupportedOperation",
 }

@@ -1,116 +1,120 @@
 package awssim
 
-import "time"
+import (
+	"net/url"
+	"strings"
 
-// quota is one bucket of the published API rate limits: so many calls at once, and so
-// many more each second.
-type quota struct {
-	burst     float64
-	perSecond float64
-}
+	"github.com/neap-project/neap/libs/fleet/sim"
+)
 
-// bucket is the state of a quota. It refills in virtual time.
-type bucket struct {
-	tokens float64
-	at     time.Time
-}
-
-// refill gives back what time has given.
-func (b *bucket) refill(q quota, now time.Time) {
-	if b.at.IsZero() {
-		b.tokens, b.at = q.burst, now
-	}
-	if passed := now.Sub(b.at); passed > 0 {
-		b.tokens = min(q.burst, b.tokens+passed.Seconds()*q.perSecond)
-		b.at = now
-	}
-}
-
-// charge is what one call takes out of one bucket. A bucket is shared by every call that
-// names it.
+// charge is what one call takes out of one bucket of the account. A bucket is shared by
+// every call that names it.
 type charge struct {
-	bucket string
-	quota  quota
+	sim.Limit
 	tokens func(in any) float64 // nil is one
 }
 
-// limiter holds the buckets of the account.
-type limiter struct {
-	buckets map[string]*bucket
+// limit is a bucket that each call takes one token from.
+func limit(bucket string, burst, perSecond float64) charge {
+	return charge{Limit: sim.Limit{Bucket: bucket, Burst: burst, PerSecond: perSecond}}
 }
 
-// allow takes what a call costs from all its buckets, or nothing at all. The buckets of a
-// call are all different.
-func (l *limiter) allow(charges []charge, in any, now time.Time) bool {
-	for _, c := range charges {
-		b := l.buckets[c.bucket]
-		if b == nil {
-			b = &bucket{}
-			l.buckets[c.bucket] = b
+// due is what a call of an operation takes out of its buckets.
+func due(operation string, charges []charge, in any) []sim.Charge {
+	all := make([]sim.Charge, len(charges))
+	for i, c := range charges {
+		all[i] = sim.Charge{Limit: c.Limit, Tokens: 1}
+		if c.Bucket == ec2Change.Bucket {
+			all[i].Bucket = "ec2 " + operation
 		}
-		b.refill(c.quota, now)
-		if b.tokens < c.cost(in) {
-			return false
+		if c.tokens != nil {
+			all[i].Tokens = c.tokens(in)
 		}
 	}
-	for _, c := range charges {
-		l.buckets[c.bucket].tokens -= c.cost(in)
-	}
-	return true
-}
-
-func (c charge) cost(in any) float64 {
-	if c.tokens == nil {
-		return 1
-	}
-	return max(c.tokens(in), 0)
+	return all
 }
 
 // The published limits of ECS per account and region (API reference, "Request throttling
 // for the Amazon ECS API"); an operation that is not listed has the limit of its kind.
 var (
-	ecsClusterRead        = charge{bucket: "ecs cluster resource read", quota: quota{100, 20}}
-	ecsClusterModify      = charge{bucket: "ecs cluster resource modify", quota: quota{100, 40}}
-	ecsServiceRead        = charge{bucket: "ecs service read", quota: quota{100, 20}}
-	ecsServiceModify      = charge{bucket: "ecs service modify", quota: quota{50, 5}}
-	ecsDefinitionRead     = charge{bucket: "ecs task definition read", quota: quota{50, 20}}
-	ecsDefinitionModify   = charge{bucket: "ecs task definition modify", quota: quota{20, 1}}
-	ecsClusterEntityRead  = charge{bucket: "ecs cluster read", quota: quota{50, 20}}
-	ecsClusterEntityWrite = charge{bucket: "ecs cluster modify", quota: quota{25, 1}}
-	ecsProviderRead       = charge{bucket: "ecs capacity provider read", quota: quota{50, 20}}
-	ecsSettingsRead       = charge{bucket: "ecs settings read", quota: quota{50, 20}}
-	ecsSettingsModify     = charge{bucket: "ecs settings modify", quota: quota{20, 5}}
-	ecsProtectionRead     = charge{bucket: "ecs task protection read", quota: quota{200, 80}}
-	ecsProtectionModify   = charge{bucket: "ecs task protection modify", quota: quota{200, 80}}
-	ecsTagRead            = charge{bucket: "ecs tag read", quota: quota{50, 20}}
-	ecsTagModify          = charge{bucket: "ecs tag modify", quota: quota{20, 10}}
+	ecsClusterRead        = limit("ecs cluster resource read", 100, 20)
+	ecsClusterModify      = limit("ecs cluster resource modify", 100, 40)
+	ecsServiceRead        = limit("ecs service read", 100, 20)
+	ecsDeploymentRead     = limit("ecs service deployment read", 50, 20)
+	ecsRevisionRead       = limit("ecs service revision read", 50, 20)
+	ecsServiceModify      = limit("ecs service modify", 50, 5)
+	ecsDefinitionRead     = limit("ecs task definition read", 50, 20)
+	ecsDefinitionModify   = limit("ecs task definition modify", 20, 1)
+	ecsClusterEntityRead  = limit("ecs cluster read", 50, 20)
+	ecsClusterEntityWrite = limit("ecs cluster modify", 25, 1)
+	ecsProviderRead       = limit("ecs capacity provider read", 50, 20)
+	ecsProviderModify     = limit("ecs capacity provider modify", 10, 1)
+	ecsSettingsRead       = limit("ecs settings read", 50, 20)
+	ecsSettingsModify     = limit("ecs settings modify", 20, 5)
+	ecsProtectionRead     = limit("ecs task protection read", 200, 80)
+	ecsProtectionModify   = limit("ecs task protection modify", 200, 80)
+	ecsTagRead            = limit("ecs tag read", 50, 20)
+	ecsTagModify          = limit("ecs tag modify", 20, 10)
 )
 
 // The published limits of EC2 ("Request throttling for the Amazon EC2 API"): reads have a
-// bucket for each operation, changes share one unless they are listed with their own.
+// bucket for each operation, and so have changes: ec2Change stands for that of its operation,
+// where none is listed.
 var (
-	ec2Change     = charge{bucket: "ec2 mutating", quota: quota{50, 5}}
-	ec2CreateTags = charge{bucket: "ec2 CreateTags", quota: quota{100, 10}}
-	ec2DeleteTags = charge{bucket: "ec2 DeleteTags", quota: quota{100, 10}}
-	ec2RunCalls   = charge{bucket: "ec2 RunInstances", quota: quota{5, 2}}
-	ec2StopCalls  = charge{bucket: "ec2 TerminateInstances", quota: quota{100, 5}}
+	ec2Change     = limit("ec2 mutating", 50, 5)
+	ec2CreateTags = limit("ec2 CreateTags", 100, 10)
+	ec2DeleteTags = limit("ec2 DeleteTags", 100, 10)
+	ec2RunCalls   = limit("ec2 RunInstances", 5, 2)
+	ec2StopCalls  = limit("ec2 TerminateInstances", 100, 5)
+	ec2StartCalls = limit("ec2 StartInstances", 5, 2)
+	ec2Metadata   = limit("ec2 ModifyInstanceMetadataOptions", 100, 5)
 )
 
 // ec2Launched takes a token for each instance that a call may launch. Instances of fleets
 // are taken to count, too: EC2 does not say that they do not.
 func ec2Launched(instances func(in any) float64) charge {
-	return charge{bucket: "ec2 RunInstances instances", quota: quota{1000, 2}, tokens: instances}
+	return charge{Limit: sim.Limit{Bucket: "ec2 RunInstances instances", Burst: 1000, PerSecond: 2}, tokens: instances}
+}
+
+// ec2Switched takes a token for each instance that a call starts or stops.
+func ec2Switched(name string, perSecond float64, instances func(in any) float64) charge {
+	return charge{Limit: sim.Limit{Bucket: "ec2 " + name + " instances", Burst: 1000, PerSecond: perSecond}, tokens: instances}
 }
 
 // ec2Ended takes a token for each instance that a call ends.
 func ec2Ended(instances func(in any) float64) charge {
-	return charge{bucket: "ec2 TerminateInstances instances", quota: quota{1000, 20}, tokens: instances}
+	return charge{Limit: sim.Limit{Bucket: "ec2 TerminateInstances instances", Burst: 1000, PerSecond: 20}, tokens: instances}
 }
 
 // Limits of the other services, from their quota pages: Parameter Store 40 reads a second,
 // the Price List API 10, STS 600; standard queues have no limit.
 var (
-	ssmRead     = charge{bucket: "ssm GetParameter", quota: quota{40, 40}}
-	pricingRead = charge{bucket: "pricing", quota: quota{10, 10}}
-	stsRead     = charge{bucket: "sts", quota: quota{600, 600}}
+	ssmRead     = limit("ssm GetParameter", 40, 40)
+	pricingRead = limit("pricing", 10, 10)
+	stsRead     = limit("sts", 600, 600)
 )
+
+// eventsChange and eventsPut are the limits of EventBridge: 50 requests a second for most of
+// its operations, 10,000 events a second in the large regions.
+var (
+	eventsChange = limit("events", 50, 50)
+	eventsPut    = limit("events PutEvents", 10_000, 10_000)
+)
+
+// ec2Costly are the reads of EC2 that draw from a smaller bucket when they ask for
+// everything at once.
+var ec2Costly = map[string]bool{
+	"DescribeInstances": true, "DescribeInstanceStatus": true, "DescribeNetworkInterfaces": true, "DescribeSecurityGroups": true,
+	"DescribeSnapshots": true, "DescribeSpotInstanceRequests": true, "DescribeVolumes": true, "DescribeVpcs": true,
+}
+
+// narrowed says whether a read has filters, names what it wants, or asks for pages.
+func narrowed(form url.Values) bool {
+	for name := range form { //neap:unordered any of them will do
+		first, _, listed := strings.Cut(name, ".")
+		if name == "MaxResults" || name == "NextToken" || listed && (first == "Filter" || strings.HasSuffix(first, "Id")) {
+			return true
+		}
+	}
+	return false
+}

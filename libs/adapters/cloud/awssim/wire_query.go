@@ -2,7 +2,9 @@ package awssim
 
 import (
 	"encoding"
+	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/url"
 	"reflect"
 	"slices"
@@ -86,7 +88,12 @@ func queryInto(v reflect.Value, n *node, path string) *apiError {
 		return nil
 	case reflect.Struct:
 		return queryStruct(v, n, path)
+	case reflect.Map:
+		return queryMap(v, n, path)
 	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			return queryBytes(v, n, path)
+		}
 		return querySlice(v, n, path)
 	default:
 		return queryScalar(v, n, path)
@@ -109,6 +116,40 @@ func queryStruct(v reflect.Value, n *node, path string) *apiError {
 			}
 		}
 	}
+	return nil
+}
+
+// queryMap reads a map: its numbered entries have a Name, or a Key, and a Value.
+func queryMap(v reflect.Value, n *node, path string) *apiError {
+	m := reflect.MakeMap(v.Type())
+	for _, number := range slices.Sorted(maps.Keys(n.children)) {
+		entry := n.children[number]
+		name := entry.children["Name"]
+		if name == nil {
+			name = entry.children["Key"]
+		}
+		if name == nil || name.value == "" {
+			return fault("MissingParameter", "The request must contain the parameter %s.", clip(joinPath(joinPath(path, number), "Name")))
+		}
+		value := reflect.New(v.Type().Elem()).Elem()
+		if child := entry.children["Value"]; child != nil {
+			if err := queryInto(value, child, joinPath(joinPath(path, number), "Value")); err != nil {
+				return err
+			}
+		}
+		m.SetMapIndex(reflect.ValueOf(name.value).Convert(v.Type().Key()), value)
+	}
+	v.Set(m)
+	return nil
+}
+
+// queryBytes reads bytes, which a query has as base64.
+func queryBytes(v reflect.Value, n *node, path string) *apiError {
+	b, err := base64.StdEncoding.DecodeString(n.value)
+	if err != nil {
+		return invalidParameter(path, n.value, "Expected base64.")
+	}
+	v.SetBytes(b)
 	return nil
 }
 

@@ -187,7 +187,7 @@ func disagreement(text string, d dice) error {
 }
 
 // TestChecklist12TwoEvaluatorsAgree: the filter of ListContainerInstances is written
-// independently of Neap's own evaluator, and both answer alike (§10 item 12).
+// independently of Neap's own evaluator, and both answer alike.
 func TestChecklist12TwoEvaluatorsAgree(t *testing.T) {
 	accepted := 0
 	for seed := range uint64(30_000) {

@@ -20,8 +20,8 @@ func someInstance() *Instance {
 	}
 }
 
-// TestChecklist12FilterLanguage: what each subject and operator selects (§2.2 of the
-// specification, items of the checklist: 12; ECS Developer Guide, "Cluster query language").
+// TestChecklist12FilterLanguage: what each subject and operator selects (ECS Developer
+// Guide, "Cluster query language").
 func TestChecklist12FilterLanguage(t *testing.T) {
 	for text, want := range map[string]bool{
 		"attribute:ecs.instance-type == t2.small":                                               false,
@@ -134,7 +134,7 @@ func TestChecklist12FilterLanguage(t *testing.T) {
 }
 
 // TestChecklist12FilterRefused: what is no expression has an error that says what is wrong
-// and how to write it (§2.2, operators by subject and lengths).
+// and how to write it (operators by subject and lengths).
 func TestChecklist12FilterRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "is empty", "  ": "is empty", "attribute:a": "expected an operator after attribute:a, found the end", "attribute:a = b": "use ==",
