@@ -26,14 +26,15 @@ const (
 
 // cli is every command with its flags.
 type cli struct {
-	Demo   demoCmd   `cmd:"" help:"Watch a simulated cluster being scaled, everything in this process."`
-	Plan   planCmd   `cmd:"" help:"Decide once for a cluster and explain it; changes nothing."`
-	Up     upCmd     `cmd:"" help:"Run Neap on this machine, all services in one process, against AWS."`
-	AWS    awsCmd    `cmd:"" name:"aws" help:"Serve the simulated AWS alone, for any AWS client."`
-	Policy policyCmd `cmd:"" help:"Check, apply and read policies."`
-	Pause  pauseCmd  `cmd:"" help:"Stop all changes at once, for a cluster or for all."`
-	Resume resumeCmd `cmd:"" help:"Undo a pause."`
-	Status statusCmd `cmd:"" help:"Show what runs, what it sees and what it decided last."`
+	Demo      demoCmd      `cmd:"" help:"Watch a simulated cluster being scaled, everything in this process."`
+	Plan      planCmd      `cmd:"" help:"Decide once for a cluster and explain it; changes nothing."`
+	Up        upCmd        `cmd:"" help:"Run Neap on this machine, all services in one process, against AWS."`
+	AWS       awsCmd       `cmd:"" name:"aws" help:"Serve the simulated AWS alone, for any AWS client."`
+	Catalogue catalogueCmd `cmd:"" help:"Show the built-in instance types and prices, or read new ones from AWS."`
+	Policy    policyCmd    `cmd:"" help:"Check, apply and read policies."`
+	Pause     pauseCmd     `cmd:"" help:"Stop all changes at once, for a cluster or for all."`
+	Resume    resumeCmd    `cmd:"" help:"Undo a pause."`
+	Status    statusCmd    `cmd:"" help:"Show what runs, what it sees and what it decided last."`
 
 	Bootstrap bootstrapCmd `cmd:"" help:"Create the streams and buckets of Neap in NATS; may be run any number of times."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`

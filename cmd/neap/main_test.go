@@ -88,6 +88,7 @@ func TestBadInput(t *testing.T) {
 		"no NATS":              {[]string{"status", "--nats-url", "nats://127.0.0.1:1"}, exitFailed, "NATS_URL"},
 		"pause without why":    {[]string{"pause", "--all"}, exitInput, "--why"},
 		"unknown scenario":     {[]string{"demo", "--scenario", "flood"}, exitInput, `--scenario "flood" is unknown; use one of`},
+		"speed of no clock":    {[]string{"aws", "--speed=-1"}, exitInput, "--speed -1: use a number from 0, a standstill, to 10000"},
 		"impossible speed":     {[]string{"demo", "--speed", "0"}, exitInput, "--speed 0: use more than 0"},
 	} {
 		t.Run(label, func(t *testing.T) {
