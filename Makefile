@@ -94,7 +94,7 @@ $(GOLANGCI):
 	GOBIN="$(CURDIR)/bin/tools" GOFLAGS= nice $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv bin/tools/golangci-lint $@
 
-deps: ## install what the tests need besides Go: redis-server
+deps: ## install what the tests need besides Go: redis-server, awscli, curl
 	scripts/deps.sh
 
 clean: ## remove what was built

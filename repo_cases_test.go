@@ -1,6 +1,10 @@
 package neap_test
 
-import "strings"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // ruleCases are small repositories. want is part of the one finding expected;
 // empty means that the rule must stay silent.
@@ -137,7 +141,7 @@ var ruleCases = []struct {
 	{
 		"core-pure", "seeded chance, given time, tests, other modules",
 		map[string]string{
-			"libs/fleet/a.go": "package fleet\nimport (\n\"fmt\"\n\"math/rand/v2\"\n\"time\"\n)\n" +
+			"libs/fleet/a.go": "package fleet\nimport (\n\"fmt\"\n\"math/rand/v2\"\n_ \"net/netip\"\n\"time\"\n)\n" +
 				"func f(seed uint64, at time.Time) string {\n r := rand.New(rand.NewPCG(seed, 0))\n return fmt.Sprint(r.IntN(3), at.Add(time.Second)) }\n" +
 				"type clock struct{ Now int }\nfunc g(time clock) int { return time.Now }",
 			"libs/fleet/a_test.go":    "package fleet\nimport (\n\"os\"\n\"time\"\n)\nfunc h() { go h(); _, _ = os.Args, time.Now() }",
@@ -433,6 +437,11 @@ var ruleCases = []struct {
 		"",
 	},
 
+	{"checklist", "a test that is not there", checklistOf("`TestDrains`", ""), simulatedAWS + ":2: there is no test TestDrains"},
+	{"checklist", "a test that the page does not name", checklistOf("", "func TestChecklist05Deadlock() {}"), "TestChecklist05Deadlock is not in the checklist"},
+	{"checklist", "an item without a test", checklistOf("", "", 7), "no test shows item 07"},
+	{"checklist", "all of it, and a test of something else", checklistOf("`TestDrains`, `DescribeTasks`", "func TestDrains() {}\nfunc TestAll() {}"), ""},
+
 	{
 		"no-machine", "path",
 		map[string]string{"docs/a.md": "one\nsee /wo" + "rk/main\n"},
@@ -448,4 +457,17 @@ var ruleCases = []struct {
 		map[string]string{"a.md": "the workspace and its network/", "logo.png": "\x00/wo" + "rk/"},
 		"",
 	},
+}
+
+// checklistOf is a repository with a page that names a test of each item but some, and what
+// else is given.
+func checklistOf(page, tests string, without ...int) map[string]string {
+	page, tests = "# Checklist\n"+page, "package sim\n"+tests+"\n"
+	for n := 1; n <= checklistItems; n++ {
+		if !slices.Contains(without, n) {
+			page += fmt.Sprintf("\n`TestChecklist%02d`", n)
+			tests += fmt.Sprintf("func TestChecklist%02d() {}\n", n)
+		}
+	}
+	return map[string]string{simulatedAWS: page, "libs/fleet/sim/a_test.go": tests}
 }
