@@ -152,10 +152,6 @@ func (t *instanceType) registers(threadsPerCore int) fleet.Resources {
 	}
 }
 
-// Generations of instance types that are virtualised by Xen: the kernel sees almost all of
-// their memory.
-var xenFamilies = []string{"t1", "t2", "m1", "m2", "m3", "m4", "c1", "c3", "c4", "r3", "r4", "i2", "i3", "d2", "g2", "g3", "g3s", "p2", "p3", "x1", "x1e", "h1", "f1"}
-
 // visibleMemory is the memory in MiB that the oldest kernel of a platform leaves of what a
 // type has, fitted to the published registrations.
 //
@@ -171,7 +167,7 @@ func (t *instanceType) visibleMemory(p platform) int64 {
 	}
 	fixed, share := int64(216), int64(365) // MiB, and parts of ten thousand
 	switch {
-	case slices.Contains(xenFamilies, family):
+	case t.xen:
 		const small = 350 // of ten thousand: what types under 4 GiB keep in all
 		return t.memory - min(80+t.memory/64, t.memory*small/10000)
 	case t.burstable:

@@ -22,7 +22,7 @@ func foreignService(r *http.Request) (name string, foreign bool) {
 		return "", false
 	}
 	name = parts[len(parts)-2]
-	return name, Operations()[name] == nil
+	return name, !slices.ContainsFunc(services(), func(s *service) bool { return s.name == name })
 }
 
 // refuseForeign tells a client of a service that is not simulated that this is so, in the
