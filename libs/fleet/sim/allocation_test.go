@@ -30,31 +30,37 @@ func TestChecklist07AllocationStrategies(t *testing.T) {
 		{"diversified", dear, spotFleet(diversified, 7, three...), nil, []string{"3 m7i.large us-east-1a spot", "2 c7i.large us-east-1b spot", "2 r7i.large us-east-1c spot"}, nil},
 		{
 			"diversified around a shortage", dear + "shortage c7i.* * spot left 1", spotFleet(diversified, 6, three...), nil,
-			[]string{"2 m7i.large us-east-1a spot", "1 c7i.large us-east-1b spot", "3 r7i.large us-east-1c spot"}, []string{"InsufficientInstanceCapacity c7i.large"},
+			[]string{"2 m7i.large us-east-1a spot", "1 c7i.large us-east-1b spot", "3 r7i.large us-east-1c spot"},
+			[]string{"InsufficientInstanceCapacity c7i.large"},
 		},
 		{
 			"capacity first", dear + "shortage m7i.* * spot left 5\nshortage c7i.* * spot left 9\nshortage r7i.* * spot left 7", spotFleet(capacityOptimized, 2, three...), nil,
-			[]string{"2 c7i.large us-east-1b spot"}, nil,
+			[]string{"2 c7i.large us-east-1b spot"},
+			nil,
 		},
 		{
 			"capacity first, then priority", dear + "shortage m7i.* * spot left 5\nshortage c7i.* * spot left 100\nshortage r7i.* * spot left 99", spotFleet(capacityOptimizedByOrder, 2, three...), nil,
-			[]string{"2 r7i.large us-east-1c spot"}, nil,
+			[]string{"2 r7i.large us-east-1c spot"},
+			nil,
 		},
 		{
 			"price among what holds all", dear + "shortage c7i.* * spot left 2", spotFleet(priceCapacityOptimized, 3, three...), nil,
-			[]string{"3 r7i.large us-east-1c spot"}, nil,
+			[]string{"3 r7i.large us-east-1c spot"},
+			nil,
 		},
 		{"max price", dear, spotFleet(lowestPrice, 1, three...), func(in *CreateFleetInput) { in.LaunchTemplateConfigs[0].Overrides[1].MaxPrice = "0.02" }, []string{"1 r7i.large us-east-1c spot"}, []string{"SpotMaxPriceTooLow c7i.large"}},
 		{"max total price", dear, spotFleet(lowestPrice, 9, "c7i.large b"), func(in *CreateFleetInput) { in.SpotOptions.MaxTotalPrice = "0.1" }, []string{"3 c7i.large us-east-1b spot"}, []string{"InvalidFleetConfiguration c7i.large"}},
 		{
 			"one zone that has enough", dear + "shortage c7i.* * spot left 1", spotFleet(lowestPrice, 2, three...), func(in *CreateFleetInput) { in.SpotOptions.SingleAvailabilityZone = true },
-			[]string{"2 r7i.large us-east-1c spot"}, []string{"InsufficientInstanceCapacity c7i.large"},
+			[]string{"2 r7i.large us-east-1c spot"},
+			[]string{"InsufficientInstanceCapacity c7i.large"},
 		},
 		{
 			"one type, or nothing", dear + "shortage *.* * spot left 1", spotFleet(lowestPrice, 2, three...), func(in *CreateFleetInput) {
 				in.SpotOptions.SingleInstanceType, in.SpotOptions.MinTargetCapacity = true, 2
 			},
-			nil, []string{"InsufficientInstanceCapacity c7i.large", "InsufficientInstanceCapacity r7i.large", "InsufficientInstanceCapacity m7i.large"},
+			nil,
+			[]string{"InsufficientInstanceCapacity c7i.large", "InsufficientInstanceCapacity r7i.large", "InsufficientInstanceCapacity m7i.large"},
 		},
 		{"both lifecycles share a subnet", "", spotFleet(lowestPrice, 4, "m7i.large a"), func(in *CreateFleetInput) { in.TargetCapacitySpecification.OnDemandTargetCapacity = 1 }, []string{"1 m7i.large us-east-1a on-demand", "3 m7i.large us-east-1a spot"}, nil},
 	} {

@@ -48,9 +48,14 @@ func TestCircuitBreakerThresholds(t *testing.T) {
 		desired, want int
 		config        *ThresholdConfiguration
 	}{
-		{1, 3, nil}, {25, 13, nil}, {400, 200, nil}, {800, 200, nil},
-		{800, 400, config("UNBOUNDED_PERCENT", 50)}, {1, 1, config("UNBOUNDED_PERCENT", 50)},
-		{100, 20, config("BOUNDED_PERCENT", 20)}, {100, 7, config("COUNT", 7)},
+		{1, 3, nil},
+		{25, 13, nil},
+		{400, 200, nil},
+		{800, 200, nil},
+		{800, 400, config("UNBOUNDED_PERCENT", 50)},
+		{1, 1, config("UNBOUNDED_PERCENT", 50)},
+		{100, 20, config("BOUNDED_PERCENT", 20)},
+		{100, 7, config("COUNT", 7)},
 	} {
 		s := &service{desired: c.desired, breaker: &DeploymentCircuitBreaker{Enable: true, ThresholdConfiguration: c.config}}
 		if got := s.threshold(); got != c.want {

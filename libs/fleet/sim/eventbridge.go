@@ -122,9 +122,9 @@ func (w *World) DeleteRule(in *RuleNameInput) (*EventsDone, error) {
 	if err := w.checkBus(in.EventBusName); err != nil {
 		return nil, err
 	}
-	r, err := w.rule(in.EventBusName, in.Name)
-	if err != nil {
-		return &EventsDone{}, nil
+	r, missing := w.rule(in.EventBusName, in.Name)
+	if missing != nil {
+		return &EventsDone{}, nil //nolint:nilerr // as on AWS
 	}
 	if len(r.targets) > 0 {
 		return nil, clientError(codeBadEvent, "Rule can't be deleted since it has targets.")

@@ -134,14 +134,12 @@ func (w *World) tell(cluster *cluster, detailType, source string, resources []st
 		if cluster != nil && len(s.clusters) > 0 && !slices.Contains(s.clusters, cluster.name) {
 			continue
 		}
-		id := ""
 		if event == nil {
 			event = w.newEnvelope(detailType, source, resources, detail)
-			id = event.ID
-		} else {
-			id = w.uuid("event")
+			w.deliver(s.queue, classOf(source), &message{id: event.ID, event: event})
+			continue
 		}
-		w.deliver(s.queue, classOf(source), &message{id: id, event: event})
+		w.deliver(s.queue, classOf(source), &message{id: w.uuid("event"), event: event})
 	}
 	if len(w.rules) == 0 {
 		return

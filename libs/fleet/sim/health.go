@@ -145,7 +145,7 @@ func (t *task) healthy(w *World) bool {
 	if w.now.Before(t.healthyAt(w)) {
 		return false
 	}
-	return t.ill.from.IsZero() || !t.checked() || !t.failing(w) && !(t.ill.at(t.healthyAt(w)) && t.ill.at(w.now))
+	return t.ill.from.IsZero() || !t.checked() || !t.failing(w) && (!t.ill.at(t.healthyAt(w)) || !t.ill.at(w.now))
 }
 
 // failing reports whether a check has found the task unhealthy.

@@ -46,10 +46,15 @@ func TestHealthStatus(t *testing.T) {
 		from, until, now int // -1 is never
 		want             string
 	}{
-		{-1, -1, 9, healthUnknown}, {-1, -1, 10, healthHealthy},
-		{15, -1, 39, healthHealthy}, {15, -1, 40, healthUnhealthy}, // the start period ended with the first success
-		{0, -1, 59, healthUnknown}, {0, -1, 60, healthUnhealthy}, // 40, 50 and 60 count
-		{15, 35, 60, healthHealthy}, {15, 55, 50, healthUnhealthy}, {15, 55, 60, healthHealthy},
+		{-1, -1, 9, healthUnknown},
+		{-1, -1, 10, healthHealthy},
+		{15, -1, 39, healthHealthy},
+		{15, -1, 40, healthUnhealthy}, // the start period ended with the first success
+		{0, -1, 59, healthUnknown},
+		{0, -1, 60, healthUnhealthy}, // 40, 50 and 60 count
+		{15, 35, 60, healthHealthy},
+		{15, 55, 50, healthUnhealthy},
+		{15, 55, 60, healthHealthy},
 	} {
 		var ill illness
 		if c.from >= 0 {

@@ -49,9 +49,6 @@ func (r *roll[T]) all(yield func(T) bool) {
 	}
 }
 
-// len is how many are not gone.
-func (r *roll[T]) len() int { return len(r.items) - r.dead }
-
 // page returns up to limit things that keep wants, from behind the place that after
 // names, and where to go on; next is 0 at the end.
 func (r *roll[T]) page(after uint64, limit int, keep func(T) bool) (page []T, next uint64) {

@@ -43,12 +43,12 @@ func TestLoadExplains(t *testing.T) {
 	if again := seal(unseal(t, file)); !bytes.Equal(again, file) {
 		t.Fatal("the envelope is not what it was")
 	}
-	damaged := func(old, new string) []byte {
+	damaged := func(old, other string) []byte {
 		world := unseal(t, file)
 		if !bytes.Contains(world, []byte(old)) {
 			t.Fatalf("the world lacks %s", old)
 		}
-		return seal(bytes.Replace(world, []byte(old), []byte(new), 1))
+		return seal(bytes.Replace(world, []byte(old), []byte(other), 1))
 	}
 	find := func(pattern string) string {
 		found := regexp.MustCompile(pattern).FindString(string(file))

@@ -3,7 +3,6 @@ package sim
 import (
 	"cmp"
 	"reflect"
-	"slices"
 	"strconv"
 )
 
@@ -134,22 +133,6 @@ func refMap[E entity](a *archive, name string, m *map[string]E) {
 		val(a, "name", k)
 		ref(a, "is", e)
 	})
-}
-
-// rolled is a roll; only what is not gone is saved, for the rest is never shown.
-func rolled[E interface {
-	entity
-	listed
-}](a *archive, name string, r *roll[E]) {
-	if a.mode == listing {
-		a.visit(name, r)
-		return
-	}
-	list := slices.Collect(r.all)
-	refs(a, name, &list)
-	if a.mode == reading {
-		r.items, r.dead = list, 0
-	}
 }
 
 // write writes the entities of a table, each with its key.

@@ -139,8 +139,13 @@ func TestChecklist05DrainVectors(t *testing.T) {
 		desired, low, high int
 		want               string
 	}{
-		{1, 100, 200, "start first"}, {1, 50, 100, "deadlock"}, {1, 0, 100, "stop first"}, {1, 100, 150, "deadlock"},
-		{2, 75, 100, "deadlock"}, {3, 100, 125, "deadlock"}, {4, 100, 125, "start first"},
+		{1, 100, 200, "start first"},
+		{1, 50, 100, "deadlock"},
+		{1, 0, 100, "stop first"},
+		{1, 100, 150, "deadlock"},
+		{2, 75, 100, "deadlock"},
+		{3, 100, 125, "deadlock"},
+		{4, 100, 125, "start first"},
 	} {
 		story := fmt.Sprintf("cluster web\ntask web cpu 10 memory 10\nlaunch m7i.large\nat 1m service web task web desired %d min %d max %d\nat 4m launch m7i.large\nat 6m drain oldest", c.desired, c.low, c.high)
 		w := run(t, Config{Zones: []Zone{{Name: "us-east-1a"}}}, story, 6*time.Minute)

@@ -97,6 +97,7 @@ func readOutage(words []string) (statement, error) {
 		}
 	case TroubleStale:
 		outage.Median = o.duration("stale", 0)
+	default: // nothing more to say
 	}
 	return outage.statement(o)
 }

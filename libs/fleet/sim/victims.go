@@ -118,6 +118,7 @@ func (v *victims) key(s *service, g *victimGroup) int64 {
 		key = 0
 	case mostLeft:
 		key = v.size(s, t.host.remaining.Add(t.kind.needs))
+	case mostOnHost:
 	}
 	if t.last < taskRunning {
 		key += pendingFirst

@@ -107,8 +107,8 @@ func checkConstraints(s *service, operation string, body []byte) *apiError {
 	var request any
 	if len(bytes.TrimSpace(body)) == 0 {
 		request = map[string]any{}
-	} else if err := decoder.Decode(&request); err != nil {
-		return nil // decoding into the input words it
+	} else if decoder.Decode(&request) != nil {
+		return nil //nolint:nilerr // decoding into the input words it
 	}
 	var wrong []string
 	for _, c := range constraints {

@@ -34,6 +34,7 @@ func (s *Server) attempt(ctx context.Context, c *call, requestID string, t sim.T
 		return nil, nil
 	case sim.TroubleReset:
 		return nil, nil
+	default: // these answer, late, wrongly or in vain
 	}
 	if body, ok := s.recall(c, requestID, t); ok {
 		return body, nil

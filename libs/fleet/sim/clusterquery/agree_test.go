@@ -1,6 +1,7 @@
 package clusterquery_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -159,17 +160,19 @@ func (d dice) instance() (*clusterquery.Instance, *query.Subject) {
 	}
 }
 
+var errNothing = errors.New("nothing")
+
 // disagreement compares the two evaluators on one expression and some instances. What only
 // this one takes is no disagreement where Neap says that it cannot evaluate it itself.
 func disagreement(text string, d dice) error {
-	filter, err := clusterquery.Parse(text)
-	expr, err2 := query.Parse(text)
+	filter, refused := clusterquery.Parse(text)
+	expr, refusedToo := query.Parse(text)
 	switch {
-	case errors.Is(err2, query.ErrUnsupported):
+	case errors.Is(refusedToo, query.ErrUnsupported):
 		return nil
-	case (err == nil) != (err2 == nil):
-		return fmt.Errorf("%q: the simulator says %v, Neap says %v", text, err, err2)
-	case err != nil:
+	case (refused == nil) != (refusedToo == nil):
+		return fmt.Errorf("%q: the simulator says %w, Neap says %w", text, cmp.Or(refused, errNothing), cmp.Or(refusedToo, errNothing))
+	case filter == nil:
 		return nil
 	}
 	for range 8 {

@@ -302,7 +302,7 @@ func lastLineEnd(text []rune, at int) bool {
 	case 0:
 		return true
 	case 1:
-		return isLineEnd(text[at]) && !(text[at] == '\n' && at > 0 && text[at-1] == '\r')
+		return isLineEnd(text[at]) && (text[at] != '\n' || at == 0 || text[at-1] != '\r')
 	case 2:
 		return text[at] == '\r' && text[at+1] == '\n'
 	}
@@ -314,11 +314,11 @@ func lineStart(text []rune, at int) bool {
 	if at == 0 {
 		return true
 	}
-	return at < len(text) && isLineEnd(text[at-1]) && !(text[at-1] == '\r' && text[at] == '\n')
+	return at < len(text) && isLineEnd(text[at-1]) && (text[at-1] != '\r' || text[at] != '\n')
 }
 
 func lineEnd(text []rune, at int) bool {
-	return at == len(text) || isLineEnd(text[at]) && !(text[at] == '\n' && at > 0 && text[at-1] == '\r')
+	return at == len(text) || isLineEnd(text[at]) && (text[at] != '\n' || at == 0 || text[at-1] != '\r')
 }
 
 // sameLetter compares without regard to case: of ASCII, or of all letters.
