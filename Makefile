@@ -76,7 +76,7 @@ tidy: ## agree on versions across the workspace, then tidy every module
 
 build: ## build every command into bin/
 	mkdir -p bin
-	$(GO) list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' work | xargs -r $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/
+	$(GO) list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' work | { grep -v '/gen[a-z]*$$' || true; } | xargs -r $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/
 
 bench: ## run the benchmarks (BENCH=regexp)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m work
