@@ -44,6 +44,9 @@ func (s *solver) finish(bins []bin, unplaced []Unplaced) Solution {
 		}
 	}
 	sol.LowerBound = s.bound(placed)
+	if slices.Equal(placed, s.demand) {
+		sol.LowerBound = max(sol.LowerBound, fleet.Price(s.proven*(1-1e-9)))
+	}
 	return sol
 }
 
@@ -54,7 +57,8 @@ func (s *solver) options(b bin) []int {
 	lowest := s.p.Offerings[b.offering].Price
 	var options []int
 	for o := range s.p.Offerings {
-		if s.p.Offerings[o].Price <= lowest+lowest*maxPremium/100 && s.holds(o, b.items, needs) {
+		off := &s.p.Offerings[o]
+		if off.Price <= lowest+lowest*maxPremium/100 && s.noLarger(off, &s.p.Offerings[b.offering]) && s.holds(o, b.items, needs) {
 			options = append(options, o)
 		}
 	}
@@ -62,6 +66,11 @@ func (s *solver) options(b bin) []int {
 		return cmp.Or(cmp.Compare(s.p.Offerings[x].Price, s.p.Offerings[y].Price), cmp.Compare(s.p.Offerings[x].Name, s.p.Offerings[y].Name))
 	})
 	return options
+}
+
+// noLarger reports whether an offering counts no more against the limits than another.
+func (s *solver) noLarger(a, b *Offering) bool {
+	return (s.p.Limits.VCPUs == 0 || a.VCPUs <= b.VCPUs) && (s.p.Limits.MemoryMiB == 0 || a.Memory <= b.Memory)
 }
 
 // zones is how tasks and instances are spread so far.

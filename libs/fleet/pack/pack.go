@@ -9,7 +9,19 @@ type Problem struct {
 	Items     []Item
 	Offerings []Offering
 	Limits    Limits
+	Effort    Effort
 }
+
+// Effort is how long to look for a cheaper packing and a better bound. It is counted in
+// steps, not by a clock, so that a problem has one solution on every machine.
+type Effort uint8
+
+// The efforts: for a plan that is needed now, for one between two ticks, and for sizing.
+const (
+	Fast Effort = iota
+	Normal
+	High
+)
 
 // Item is a number of interchangeable tasks.
 type Item struct {

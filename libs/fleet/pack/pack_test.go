@@ -222,7 +222,11 @@ func TestSolutionsAreFeasibleAndAboveTheBound(t *testing.T) {
 // few tasks over the offerings.
 func TestNearOptimal(t *testing.T) {
 	var ours, optimal, bound float64
-	for seed := range uint64(60) {
+	cases := uint64(10_000)
+	if testing.Short() {
+		cases = 300
+	}
+	for seed := range cases {
 		rng := rand.New(rand.NewPCG(seed, 4))
 		p := random(rng, 4, 2, market()[:15])
 		p.Limits = Limits{}
@@ -310,21 +314,4 @@ func bruteForce(p Problem) fleet.Price {
 	}
 	visit(0)
 	return best
-}
-
-// BenchmarkSolve packs a burst of tasks of a few dozen shapes over the catalogue of a
-// launch spec: some 40 types in three zones.
-func BenchmarkSolve(b *testing.B) {
-	for _, shapes := range []int{5, 20, 60} {
-		rng := rand.New(rand.NewPCG(1, uint64(shapes)))
-		p := random(rng, shapes, 200, market())
-		p.Limits = Limits{}
-		b.Run(fmt.Sprintf("shapes=%d", shapes), func(b *testing.B) {
-			var s Solution
-			for b.Loop() {
-				s = Solve(p)
-			}
-			b.ReportMetric(100*(float64(s.Cost)/float64(s.LowerBound)-1), "%over-bound")
-		})
-	}
 }

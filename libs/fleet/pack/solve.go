@@ -1,9 +1,6 @@
 package pack
 
 import (
-	"cmp"
-	"slices"
-
 	"github.com/neap-project/neap/libs/fleet"
 )
 
@@ -19,6 +16,20 @@ type solver struct {
 	spread     int // zones to spread over; 0 if nothing is to be spread
 	components []component
 	worths     [][]float64 // ways to value a task, one value per item each
+
+	dims   int           // resources that matter
+	sizes  []size        // by item
+	rooms  []size        // by offering
+	orders [][]int       // by offering: the items that it may hold, largest first
+	once   []bool        // by item: at most one in a bin
+	prices []multipliers // by offering: of its room, when it was looked at last
+	knap   knapsack
+	pool   []pattern // that were found so far
+	proven float64   // no packing of the whole demand costs less
+	floor  []float64 // by item: the worth of its needs at the resource prices
+	worth  []float64 // by item: what one more costs
+	work   int       // steps taken, of about 2 ns each
+	until  int       // steps at which the search ends
 }
 
 // bin is a number of equal instances, filled.
@@ -29,28 +40,13 @@ type bin struct {
 }
 
 // Solve packs. It always returns a feasible solution: what cannot be packed is listed with
-// the reason. The same problem has the same solution.
+// the reason. The same problem has the same solution, in whatever order its items and
+// offerings are listed.
 func Solve(p Problem) Solution {
-	s := &solver{p: p, demand: make([]int, len(p.Items))}
-	var unplaced []Unplaced
-	s.fits = make([][]bool, len(p.Items))
-	for i := range p.Items {
-		why, ok := s.allow(i)
-		switch {
-		case p.Items[i].Count <= 0:
-		case ok:
-			s.demand[i] = p.Items[i].Count
-		default:
-			unplaced = append(unplaced, Unplaced{Item: i, Count: p.Items[i].Count, Why: why})
-		}
-	}
-	s.index()
-	s.dropDominated()
-	s.components = s.split()
-	s.worths = s.values()
-
-	bins := s.portfolio(s.demand, 0)
-	bins = s.polish(bins, 0)
+	c := canonical(p)
+	s := &solver{p: c.p}
+	unplaced := s.prepare()
+	bins := s.search()
 	var toll fleet.Price
 	if s.p.Limits.Instances > 0 && instances(bins) > s.p.Limits.Instances {
 		bins, toll = s.fewer(bins)
@@ -64,271 +60,46 @@ func Solve(p Problem) Solution {
 			}
 		}
 	}
-	slices.SortFunc(unplaced, func(a, b Unplaced) int { return cmp.Or(cmp.Compare(a.Item, b.Item), cmp.Compare(a.Why, b.Why)) })
-	return s.finish(bins, unplaced)
+	return c.restore(s.finish(bins, unplaced))
 }
 
-// allow notes which offerings hold the item, and says why none does.
-func (s *solver) allow(i int) (Why, bool) {
-	item := &s.p.Items[i]
-	s.fits[i] = make([]bool, len(s.p.Offerings))
-	why, ok := WhyNoOffering, false
-	for o := range s.p.Offerings {
-		off := &s.p.Offerings[o]
-		if off.Price <= 0 || off.Capacity.Negative() || item.Allowed != nil && !item.Allowed[o] {
-			continue
-		}
-		if item.Needs.Fits(off.Capacity) {
-			s.fits[i][o], ok = true, true
-		} else {
-			why = WhyTooLarge
-		}
-	}
-	return why, ok
-}
-
-// index numbers the keys, makes the conflicts mutual, and counts the zones.
-func (s *solver) index() {
-	numbers := map[string]int{}
-	s.keys = make([][]int, len(s.p.Items))
+// prepare finds out which items can be packed at all, and makes what the search needs.
+func (s *solver) prepare() []Unplaced {
+	var unplaced []Unplaced
+	s.demand = make([]int, len(s.p.Items))
+	s.fits = make([][]bool, len(s.p.Items))
 	for i := range s.p.Items {
-		for _, key := range s.p.Items[i].Keys {
-			if _, ok := numbers[key]; !ok {
-				numbers[key] = len(numbers)
-			}
-			s.keys[i] = append(s.keys[i], numbers[key])
-		}
-		if len(s.p.Items[i].Avoid) > 0 && s.conflicts == nil {
-			s.conflicts = make([][]bool, len(s.p.Items))
-			for j := range s.conflicts {
-				s.conflicts[j] = make([]bool, len(s.p.Items))
-			}
-		}
-		for _, j := range s.p.Items[i].Avoid {
-			s.conflicts[i][j], s.conflicts[j][i] = true, true
+		why, ok := s.allow(i)
+		switch n := s.p.Items[i].Count; {
+		case n <= 0:
+		case ok:
+			s.demand[i] = n
+		default:
+			unplaced = append(unplaced, Unplaced{Item: i, Count: n, Why: why})
 		}
 	}
-	s.keyCount = len(numbers)
-	if slices.ContainsFunc(s.p.Items, func(i Item) bool { return i.Spread != nil }) {
-		zones := map[fleet.Zone]bool{}
-		for o := range s.p.Offerings {
-			zones[s.p.Offerings[o].Zone] = true
-		}
-		s.spread = len(zones)
-	}
+	s.index()
+	s.dropDominated()
+	s.components = s.split()
+	s.worths = s.values()
+	s.measure()
+	return unplaced
 }
 
-// dropDominated keeps the offerings that may be part of a cheapest solution: another that
-// costs no more, has as much of everything and may hold the same items makes one needless.
-func (s *solver) dropDominated() {
-	order := make([]int, 0, len(s.p.Offerings))
-	holds := make([]int, len(s.p.Offerings)) // how many items each may hold
-	for o := range s.p.Offerings {
-		for i := range s.p.Items {
-			if s.demand[i] > 0 && s.fits[i][o] {
-				holds[o]++
-			}
-		}
-		if holds[o] > 0 {
-			order = append(order, o)
-		}
+// search packs the demand as cheaply as the effort allows, limits apart.
+func (s *solver) search() []bin {
+	merged, members := s.shapes()
+	t := &solver{p: merged}
+	t.prepare()
+	t.spread = s.spread
+	e := &efforts[min(int(s.p.Effort), len(efforts)-1)]
+	bins := t.portfolio(t.demand, 0)
+	if better := t.generated(e); better != nil && t.cost(better, 0) < t.cost(bins, 0) {
+		bins = better
 	}
-	slices.SortFunc(order, func(a, b int) int {
-		x, y := &s.p.Offerings[a], &s.p.Offerings[b]
-		return cmp.Or(
-			cmp.Compare(x.Price, y.Price), cmp.Compare(holds[b], holds[a]),
-			cmp.Compare(y.Capacity.MemoryMiB, x.Capacity.MemoryMiB), cmp.Compare(y.Capacity.CPUUnits, x.Capacity.CPUUnits),
-			cmp.Compare(x.Name, y.Name))
-	})
-	for _, o := range order {
-		if !slices.ContainsFunc(s.minimal, func(kept int) bool { return holds[kept] >= holds[o] && s.dominates(kept, o) }) {
-			s.minimal = append(s.minimal, o)
-		}
-	}
-}
-
-// dominates assumes that a costs no more than b.
-func (s *solver) dominates(a, b int) bool {
-	if !s.p.Offerings[b].Capacity.Fits(s.p.Offerings[a].Capacity) {
-		return false
-	}
-	for i := range s.p.Items {
-		if s.demand[i] > 0 && s.fits[i][b] && !s.fits[i][a] {
-			return false
-		}
-	}
-	return true
-}
-
-// polish takes the bins that give the least for their price, empties them and packs what
-// was in them again, as long as that saves money.
-func (s *solver) polish(bins []bin, toll fleet.Price) []bin {
-	const rounds = 6 // each must save; more than a few seldom do
-	for range rounds {
-		better := false
-		for _, k := range [...]int{2, 3, 5, 8} { // small sets close gaps, larger ones mix types anew
-			if again, ok := s.repack(bins, k, toll); ok {
-				bins, better = again, true
-			}
-		}
-		if !better {
-			break
-		}
-	}
-	return bins
-}
-
-func (s *solver) repack(bins []bin, k int, toll fleet.Price) ([]bin, bool) {
-	if instances(bins) < 2 {
-		return bins, false
-	}
-	worth := s.worths[0]
-	order := make([]int, len(bins))
-	for i := range order {
-		order[i] = i
-	}
-	rate := func(b *bin) float64 {
-		var sum float64
-		for _, h := range b.items {
-			sum += float64(worth[h.Item] * float64(h.Count))
-		}
-		return sum / float64(s.p.Offerings[b.offering].Price)
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(rate(&bins[a]), rate(&bins[b])) })
-	demand := make([]int, len(s.p.Items))
-	kept := slices.Clone(bins)
-	var before fleet.Price
-	for _, i := range order {
-		n := min(k, kept[i].count)
-		if n == 0 {
-			break
-		}
-		k -= n
-		kept[i].count -= n
-		before += fleet.Price(n) * (s.p.Offerings[kept[i].offering].Price + toll)
-		for _, h := range kept[i].items {
-			demand[h.Item] += n * h.Count
-		}
-	}
-	again := s.portfolio(demand, toll)
-	if s.cost(again, toll) >= before {
-		return bins, false
-	}
-	kept = slices.DeleteFunc(kept, func(b bin) bool { return b.count == 0 })
-	return append(kept, again...), true
-}
-
-// fewer looks for a solution within the limit of instances, and says with what toll: each instance is charged a
-// toll on top of its price, more and more, so that larger ones become the cheaper choice.
-func (s *solver) fewer(bins []bin) (best []bin, charged fleet.Price) {
-	var dearest fleet.Price
-	for _, o := range s.minimal {
-		dearest = max(dearest, s.p.Offerings[o].Price)
-	}
-	best = bins
-	for toll := max(s.p.Offerings[s.minimal[0]].Price/4, 1); toll < 64*dearest; toll *= 2 {
-		again := s.polish(s.portfolio(s.demand, toll), toll)
-		if instances(again) < instances(best) {
-			best, charged = again, toll
-		}
-		if instances(best) <= s.p.Limits.Instances {
-			break
-		}
-	}
-	return best, charged
-}
-
-// usage is what counts against the limits.
-type usage struct{ instances, vcpus, memory int64 }
-
-func (s *solver) usage(bins []bin) usage {
-	var u usage
-	for i := range bins {
-		n, off := int64(bins[i].count), &s.p.Offerings[bins[i].offering]
-		u.instances, u.vcpus, u.memory = u.instances+n, u.vcpus+n*off.VCPUs, u.memory+n*off.Memory
-	}
-	return u
-}
-
-func (s *solver) within(bins []bin) bool {
-	u, lim := s.usage(bins), s.p.Limits
-	return (lim.Instances == 0 || u.instances <= int64(lim.Instances)) &&
-		(lim.VCPUs == 0 || u.vcpus <= lim.VCPUs) && (lim.MemoryMiB == 0 || u.memory <= lim.MemoryMiB)
-}
-
-// trim packs anew within the limits: the most important items first, each time with the
-// offerings that the limits still have room for. It returns what is left out, by item.
-func (s *solver) trim(toll fleet.Price) (kept []bin, left []int) {
-	left = slices.Clone(s.demand)
-	var tiers []int
-	for i := range s.p.Items {
-		tiers = append(tiers, s.p.Items[i].Later)
-	}
-	slices.Sort(tiers)
-	for _, tier := range slices.Compact(tiers) {
-		for {
-			more := s.accept(kept, s.portfolioOf(tier, left, kept, toll))
-			if len(more) == 0 {
-				break
-			}
-			for _, b := range more {
-				for _, h := range b.items {
-					left[h.Item] -= h.Count * b.count
-				}
-			}
-			kept = append(kept, more...)
-		}
-	}
-	return kept, left
-}
-
-// portfolioOf packs what is left of a tier into offerings that are within the limits.
-func (s *solver) portfolioOf(tier int, left []int, kept []bin, toll fleet.Price) []bin {
-	narrow := *s
-	narrow.minimal = nil
-	for _, o := range s.minimal {
-		if s.within(append(slices.Clip(kept), bin{offering: o, count: 1})) {
-			narrow.minimal = append(narrow.minimal, o)
-		}
-	}
-	of := make([]int, len(left))
-	for i, n := range left {
-		if s.p.Items[i].Later == tier && slices.ContainsFunc(narrow.minimal, func(o int) bool { return s.fits[i][o] }) {
-			of[i] = n
-		}
-	}
-	return narrow.portfolio(of, toll)
-}
-
-// accept takes as many of the bins as the limits allow, the most valuable first.
-func (s *solver) accept(kept, bins []bin) []bin {
-	worth := func(b *bin) float64 {
-		var sum float64
-		for _, h := range b.items {
-			sum += float64(s.worths[0][h.Item] * float64(h.Count))
-		}
-		return sum
-	}
-	slices.SortStableFunc(bins, func(a, b bin) int {
-		return cmp.Or(cmp.Compare(worth(&b), worth(&a)), cmp.Compare(a.offering, b.offering))
-	})
-	u, lim := s.usage(kept), s.p.Limits
-	room := func(limit, used, each int64) int64 {
-		if limit == 0 || each == 0 {
-			return 1 << 40
-		}
-		return max(limit-used, 0) / each
-	}
-	var taken []bin
-	for _, b := range bins {
-		off := &s.p.Offerings[b.offering]
-		n := min(int64(b.count), room(int64(lim.Instances), u.instances, 1), room(lim.VCPUs, u.vcpus, off.VCPUs), room(lim.MemoryMiB, u.memory, off.Memory))
-		if b.count = int(n); n > 0 {
-			u = usage{u.instances + n, u.vcpus + n*off.VCPUs, u.memory + n*off.Memory}
-			taken = append(taken, b)
-		}
-	}
-	return taken
+	bins = t.refine(bins, e.refine)
+	s.proven = t.proven
+	return s.expand(bins, members)
 }
 
 func (s *solver) cost(bins []bin, toll fleet.Price) fleet.Price {
@@ -345,4 +116,19 @@ func instances(bins []bin) int {
 		n += bins[i].count
 	}
 	return n
+}
+
+// effort is what a solution may cost in steps, and how it is looked for.
+type effort struct {
+	search search
+	dive   search
+	items  int     // most in one master; more are packed in parts
+	steps  int     // after which nothing new is begun
+	refine float64 // how far above the bound it is good enough
+}
+
+var efforts = [...]effort{
+	Fast:   {search: search{100, 200, 0.02, true}, dive: search{4, 16, 1e-3, false}, items: 150, steps: 24e6, refine: 0.025},
+	Normal: {search: search{300, 400, 0.004, true}, dive: search{10, 16, 1e-4, false}, items: 400, steps: 600e6, refine: 0.002},
+	High:   {search: search{1000, 800, 0.001, true}, dive: search{10, 16, 1e-4, false}, items: 1000, steps: 3000e6, refine: 0.0005},
 }
