@@ -2,24 +2,24 @@ package fleet
 
 import (
 	"cmp"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 )
 
 // Canonical puts every table of the snapshot into its defined order, rewriting the indices
 // that refer to it, so that two watchers that saw the same cluster produce the same bytes.
-// The snapshot must be valid (see [Snapshot.Validate]). It takes O(n log n).
+// The snapshot must be valid (see [Snapshot.Validate]). It takes O(n log n), and O(n) if
+// the snapshot is canonical already (see [Snapshot.IsCanonical]).
 func (s *Snapshot) Canonical() {
-	slices.SortFunc(s.Sections, func(a, b Section) int { return cmp.Compare(a.Name, b.Name) })
+	if s.IsCanonical() {
+		return
+	}
+	slices.SortFunc(s.Sections, compareSections)
 	for _, set := range s.AttributeSets {
 		slices.SortFunc(set, compareAttributes)
 	}
-	sets := sortTable(s.AttributeSets, func(a, b []Attribute) int { return slices.CompareFunc(a, b, compareAttributes) })
-	instances := sortTable(s.Instances, func(a, b Instance) int {
-		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.ContainerInstance, b.ContainerInstance))
-	})
+	sets := sortTable(s.AttributeSets, compareSets)
+	instances := sortTable(s.Instances, compareInstances)
 	groups := sortTable(s.TaskGroups, compareGroups)
 	for i := range s.Instances {
 		inst := &s.Instances[i]
@@ -32,33 +32,94 @@ func (s *Snapshot) Canonical() {
 		s.Tasks[i].Instance = instances[s.Tasks[i].Instance]
 		s.Tasks[i].Group = groups[s.Tasks[i].Group]
 	}
-	slices.SortFunc(s.Tasks, func(a, b TaskCount) int {
-		return cmp.Or(cmp.Compare(a.Instance, b.Instance), cmp.Compare(a.Group, b.Group))
-	})
+	slices.SortFunc(s.Tasks, compareCounts)
 	for i := range s.Waiting {
 		s.Waiting[i].Group = groups[s.Waiting[i].Group]
 	}
-	slices.SortFunc(s.Waiting, func(a, b Waiting) int {
-		return cmp.Or(cmp.Compare(a.Group, b.Group), a.Since.Compare(b.Since))
-	})
+	slices.SortFunc(s.Waiting, compareWaiting)
 	for i := range s.Services {
 		svc := &s.Services[i]
 		for j := range svc.Deployments {
 			svc.Deployments[j].Group = groups[svc.Deployments[j].Group]
 		}
-		slices.SortFunc(svc.Deployments, func(a, b Deployment) int { return cmp.Compare(a.ID, b.ID) })
+		slices.SortFunc(svc.Deployments, compareDeployments)
 	}
-	slices.SortFunc(s.Services, func(a, b Service) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(s.Services, compareServices)
 	for i := range s.Types {
 		slices.Sort(s.Types[i].Architectures)
-		slices.SortFunc(s.Types[i].Zones, func(a, b ZoneOffer) int { return cmp.Compare(a.Zone, b.Zone) })
+		slices.SortFunc(s.Types[i].Zones, compareZones)
 	}
-	slices.SortFunc(s.Types, func(a, b InstanceType) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(s.Learned, func(a, b Learned) int {
-		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Image, b.Image))
-	})
-	slices.SortFunc(s.Images, func(a, b Image) int { return cmp.Compare(a.Parameter, b.Parameter) })
-	slices.SortFunc(s.Subnets, func(a, b Subnet) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(s.Types, compareTypes)
+	slices.SortFunc(s.Learned, compareLearned)
+	slices.SortFunc(s.Images, compareImages)
+	slices.SortFunc(s.Subnets, compareSubnets)
+}
+
+// IsCanonical reports whether every table is in its defined order: [Snapshot.Canonical]
+// would change nothing. It reads and does not write, and takes O(n).
+func (s *Snapshot) IsCanonical() bool {
+	return slices.IsSortedFunc(s.Sections, compareSections) &&
+		allSorted(s.AttributeSets, func(set *[]Attribute) bool { return slices.IsSortedFunc(*set, compareAttributes) }) &&
+		slices.IsSortedFunc(s.AttributeSets, compareSets) &&
+		slices.IsSortedFunc(s.Instances, compareInstances) &&
+		allSorted(s.Instances, func(i *Instance) bool { return slices.IsSortedFunc(i.OwnAttributes, compareAttributes) }) &&
+		slices.IsSortedFunc(s.TaskGroups, compareGroups) &&
+		slices.IsSortedFunc(s.Tasks, compareCounts) &&
+		slices.IsSortedFunc(s.Waiting, compareWaiting) &&
+		allSorted(s.Services, func(svc *Service) bool { return slices.IsSortedFunc(svc.Deployments, compareDeployments) }) &&
+		slices.IsSortedFunc(s.Services, compareServices) &&
+		allSorted(s.Types, func(t *InstanceType) bool {
+			return slices.IsSorted(t.Architectures) && slices.IsSortedFunc(t.Zones, compareZones)
+		}) &&
+		slices.IsSortedFunc(s.Types, compareTypes) &&
+		slices.IsSortedFunc(s.Learned, compareLearned) &&
+		slices.IsSortedFunc(s.Images, compareImages) &&
+		slices.IsSortedFunc(s.Subnets, compareSubnets)
+}
+
+// allSorted reports whether the lists within every row of a table are sorted.
+func allSorted[T any](table []T, sorted func(*T) bool) bool {
+	for i := range table {
+		if !sorted(&table[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func compareSections(a, b Section) int       { return cmp.Compare(a.Name, b.Name) }
+func compareSets(a, b []Attribute) int       { return slices.CompareFunc(a, b, compareAttributes) }
+func compareDeployments(a, b Deployment) int { return cmp.Compare(a.ID, b.ID) }
+func compareServices(a, b Service) int       { return cmp.Compare(a.Name, b.Name) }
+func compareZones(a, b ZoneOffer) int        { return cmp.Compare(a.Zone, b.Zone) }
+func compareTypes(a, b InstanceType) int     { return cmp.Compare(a.Name, b.Name) }
+func compareImages(a, b Image) int           { return cmp.Compare(a.Parameter, b.Parameter) }
+func compareSubnets(a, b Subnet) int         { return cmp.Compare(a.ID, b.ID) }
+
+func compareInstances(a, b Instance) int {
+	return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.ContainerInstance, b.ContainerInstance))
+}
+
+func compareCounts(a, b TaskCount) int {
+	return cmp.Or(cmp.Compare(a.Instance, b.Instance), cmp.Compare(a.Group, b.Group))
+}
+
+func compareWaiting(a, b Waiting) int {
+	return cmp.Or(cmp.Compare(a.Group, b.Group), compareBools(a.Refused, b.Refused), a.Since.Compare(b.Since))
+}
+
+func compareBools(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+func compareLearned(a, b Learned) int {
+	return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Image, b.Image), cmp.Compare(a.ReservedMemory, b.ReservedMemory))
 }
 
 func compareAttributes(a, b Attribute) int {
@@ -83,15 +144,6 @@ func sortTable[T any](table []T, compare func(a, b T) int) []int {
 	}
 	copy(table, sorted)
 	return moved
-}
-
-// Digest is the identity of a canonical snapshot: the hash of its wire form.
-func (s *Snapshot) Digest() (string, error) {
-	b, err := json.Marshal(s)
-	if err != nil {
-		return "", fmt.Errorf("digest of snapshot of %s: %w", s.Cluster, err)
-	}
-	return Digest(b), nil
 }
 
 // Incomplete returns the first section that is missing or not complete, and why; ok is

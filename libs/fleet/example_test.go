@@ -91,7 +91,8 @@ func examplePlan() fleet.Plan {
 						LaunchSpec: "default", Type: "m7i.large", Zone: "us-east-1a", Subnet: "subnet-a", Lifecycle: fleet.OnDemand, Image: "ami-1", ImageID: "ami-1",
 						Architecture: fleet.X86, Capacity: fleet.Resources{CPUUnits: 2048, MemoryMiB: 7680, ENIs: 2}, Price: fleet.USD(0.1008),
 					}},
-					For: []fleet.Carried{{What: "service:web web:7", Count: 2}},
+					For:  []fleet.Carried{{What: "service:web web:7", Count: 2}},
+					Left: fleet.Resources{CPUUnits: 1024, MemoryMiB: 5632, ENIs: 2}, Packing: fleet.Packing{Cost: fleet.USD(0.1008), Bound: fleet.USD(0.0893)},
 				},
 			},
 			{

@@ -10,18 +10,19 @@ import (
 // open, and what outcomes taught. It is folded from the PLAN and OUTCOME streams (see
 // fleet/outcome), so every planner that read the same streams has the same memory.
 type Memory struct {
-	Generation uint64      `json:"generation"`
-	Prev       PlanID      `json:"prev,omitempty"` // the last plan of the chain
-	PrevReadAt time.Time   `json:"prevReadAt,omitzero"`
-	Pause      Pause       `json:"pause,omitzero"`
-	Open       []Open      `json:"open,omitempty"`      // in the order they were planned
-	Shortages  []Shortage  `json:"shortages,omitempty"` // sorted by offering
-	Setbacks   []Setback   `json:"setbacks,omitempty"`  // sorted by kind and what they are of
-	Policy     string      `json:"policy,omitempty"`    // digest, of the last plan
-	Idle       []Idle      `json:"idle,omitempty"`      // of the last plan, sorted by instance
-	Demand     []DemandAge `json:"demand,omitempty"`    // sorted by group and deployment
-	LaunchedAt time.Time   `json:"launchedAt,omitzero"` // last launch that was planned
-	RemovedAt  time.Time   `json:"removedAt,omitzero"`  // last removal that was planned
+	Generation uint64        `json:"generation"`
+	Prev       PlanID        `json:"prev,omitempty"` // the last plan of the chain
+	PrevReadAt time.Time     `json:"prevReadAt,omitzero"`
+	Pause      Pause         `json:"pause,omitzero"`
+	Open       []Open        `json:"open,omitempty"`      // in the order they were planned
+	Shortages  []Shortage    `json:"shortages,omitempty"` // sorted by offering
+	Setbacks   []Setback     `json:"setbacks,omitempty"`  // sorted by kind and what they are of
+	Policy     string        `json:"policy,omitempty"`    // digest, of the last plan
+	Idle       []Idle        `json:"idle,omitempty"`      // of the last plan, sorted by instance
+	Demand     []DemandAge   `json:"demand,omitempty"`    // sorted by group and deployment
+	Services   []SeenService `json:"services,omitempty"`  // of the last plan, sorted by service
+	LaunchedAt time.Time     `json:"launchedAt,omitzero"` // last launch that was planned
+	RemovedAt  time.Time     `json:"removedAt,omitzero"`  // last removal that was planned
 }
 
 // Pause is the red button of a cluster.
@@ -80,6 +81,8 @@ type DemandAge struct {
 	Group      string    `json:"group"`
 	Deployment string    `json:"deployment,omitempty"`
 	Since      time.Time `json:"since"`
+	Desired    int       `json:"desired,omitempty"` // as UnmetDemand.Desired
+	Armed      time.Time `json:"armed,omitzero"`    // as UnmetDemand.Armed
 }
 
 // Digest is the identity of the memory.

@@ -27,9 +27,10 @@ type Plan struct {
 
 	Actions  []Action      `json:"actions,omitempty"`
 	Closures []Closure     `json:"closures,omitempty"`
-	Reasons  []Reason      `json:"reasons,omitempty"` // what was looked at and not done, and why
-	Idle     []Idle        `json:"idle,omitempty"`    // instances that could go, and since when
-	Demand   []UnmetDemand `json:"demand,omitempty"`  // what waits, and what became of it
+	Reasons  []Reason      `json:"reasons,omitempty"`  // what was looked at and not done, and why
+	Idle     []Idle        `json:"idle,omitempty"`     // instances that could go, and since when
+	Demand   []UnmetDemand `json:"demand,omitempty"`   // what waits, and what became of it
+	Services []SeenService `json:"services,omitempty"` // what the next plan has to know of them, sorted by service
 	Summary  Summary       `json:"summary"`
 	Trace    string        `json:"trace,omitempty"` // trace ID of the decision; data, never authority
 }
@@ -82,7 +83,21 @@ type Launch struct {
 	Offerings []Offering `json:"offerings"`
 	Boot      Duration   `json:"boot"` // how long an instance may take to register
 	For       []Carried  `json:"for"`  // what each instance is meant to hold
+
+	Left    Resources `json:"left,omitzero"`    // of the first offering, beside that
+	Packing Packing   `json:"packing,omitzero"` // that the launch is part of; zero where nothing was packed
 }
+
+// Packing is how good the choice of instances is that a launch is part of, in prices as the
+// policy weighs them and before its spot share moves some of them to on-demand: no choice of
+// instances for the same tasks costs less than the bound.
+type Packing struct {
+	Cost  Price `json:"cost"`
+	Bound Price `json:"bound"`
+}
+
+// IsZero reports whether nothing was packed.
+func (p Packing) IsZero() bool { return p == Packing{} }
 
 // Offering is something EC2 sells: a launch spec × instance type × zone × lifecycle, with
 // the capacity that it will register.
@@ -190,12 +205,28 @@ type Idle struct {
 	Since    time.Time  `json:"since"`
 }
 
+// SeenService is what is remembered of a service from plan to plan: how it scales out, and
+// whether its tasks fail for another reason than a want of room.
+type SeenService struct {
+	Service  ServiceName `json:"service"`
+	Desired  int         `json:"desired"`           // its desired count when it was last seen
+	Grown    int         `json:"grown,omitempty"`   // tasks by which it scaled out, halved once a day
+	HalvedAt time.Time   `json:"halvedAt,omitzero"` // when that was done last
+
+	Deployment string `json:"deployment,omitempty"` // its primary, while tasks of it fail
+	Failed     int    `json:"failed,omitempty"`     // tasks of it that failed, as ECS counts them
+	Crashed    int    `json:"crashed,omitempty"`    // of these: had room
+	HadRoom    bool   `json:"hadRoom,omitempty"`    // every task of it that was missing had room when it was last seen
+}
+
 // UnmetDemand is what a service wants and does not have.
 type UnmetDemand struct {
 	Group      string    `json:"group"`
 	Deployment string    `json:"deployment,omitempty"`
 	Count      int       `json:"count"`
 	Since      time.Time `json:"since"`
+	Desired    int       `json:"desired,omitempty"`  // of the service: a change of it is an update
+	Armed      time.Time `json:"armed,omitzero"`     // since when launches could have helped it; zero is Since
 	FitNow     int       `json:"fitNow,omitempty"`   // fit on what is there or booting
 	Launched   int       `json:"launched,omitempty"` // carried by launches of this plan
 	Unplaced   int       `json:"unplaced,omitempty"` // nothing can be bought for these now

@@ -14,6 +14,7 @@ type Policy struct {
 	Cluster     ClusterName     `json:"cluster,omitempty" desc:"ECS cluster this policy is meant for; applying it to another is refused"`
 	DryRun      *bool           `json:"dryRun,omitempty" desc:"plan and explain, change nothing; true until switched off"`
 	Limits      Limits          `json:"limits" desc:"what the cluster may never exceed or fall below"`
+	ScaleUp     ScaleUp         `json:"scaleUp,omitzero" desc:"how eagerly instances are launched"`
 	Headroom    Headroom        `json:"headroom,omitzero" desc:"room to keep free for tasks to come"`
 	ScaleDown   ScaleDown       `json:"scaleDown,omitzero" desc:"when and how fast instances are removed"`
 	Drain       DrainPolicy     `json:"drain,omitzero" desc:"how an instance is emptied"`
@@ -34,10 +35,34 @@ type Limits struct {
 	LaunchBurst  int   `json:"launchBurst,omitempty" desc:"instances launched in one plan at most; default the larger of 10 and a tenth of the cluster"`
 }
 
+// ScaleUp says how eagerly instances are launched for what waits.
+type ScaleUp struct {
+	Surge       Surge    `json:"surge,omitempty" desc:"room for rolling deployments: full (all that the maximum percentage allows; default) or progress (one task at a time, none if ECS may stop one first)"`
+	GiveUpAfter Duration `json:"giveUpAfter,omitempty" desc:"a service that waits for so long without an update of it causes no more launches, until it is updated; default 2h"`
+	Cooldown    Duration `json:"cooldown,omitempty" desc:"wait after a launch before the next one; default none"`
+
+	StandaloneFor Duration `json:"standaloneFor,omitempty" desc:"how long a standalone task that ECS refused for lack of room counts as waiting, unless a like one is started; default 10m; known from events alone"`
+}
+
+// Surge is how much room is launched for the surge of a rolling deployment: for the tasks
+// beyond the desired count that run while new ones replace old ones.
+type Surge string
+
+// The kinds of surge. Full is fast: ECS starts as many new tasks at once as the maximum
+// percentage allows. Progress is cheap: where the minimum percentage lets ECS stop a task
+// before it starts another, nothing is launched for the surge, and elsewhere one task.
+const (
+	SurgeFull     Surge = "full"
+	SurgeProgress Surge = "progress"
+)
+
 // Headroom is room kept free, in whole units: a unit fits on one instance or does not count.
 type Headroom struct {
 	Units      []HeadroomUnit `json:"units,omitempty" desc:"units of a fixed size"`
 	Percentage int            `json:"percentage,omitempty" desc:"share of the resources that tasks request, kept free in units of the mean task"`
+
+	AutomaticPercentage int              `json:"automaticPercentage,omitempty" desc:"share of the resources that tasks request, kept free in units like the tasks of the services that scaled out most lately, where these may run"`
+	Schedule            []HeadroomWindow `json:"schedule,omitempty" desc:"times of the week with other headroom; the first that holds counts"`
 }
 
 // HeadroomUnit is a number of equal units of free room.
@@ -53,6 +78,20 @@ type HeadroomUnit struct {
 // Needs is the size of one unit.
 func (u *HeadroomUnit) Needs() Resources {
 	return Resources{CPUUnits: u.CPUUnits, MemoryMiB: u.MemoryMiB, GPUs: u.GPUs}
+}
+
+// HeadroomWindow is a time of the week with other headroom: what it sets stands in the
+// place of what the policy says otherwise, what it leaves out stays as it is.
+type HeadroomWindow struct {
+	Days      []Weekday `json:"days,omitempty" desc:"days on which it begins: mon, tue, wed, thu, fri, sat, sun; empty is every day"`
+	From      TimeOfDay `json:"from" desc:"when it begins, such as 07:45: instances take minutes to boot"`
+	To        TimeOfDay `json:"to" desc:"when it ends, such as 18:00; at or before from it ends on the next day"`
+	UTCOffset string    `json:"utcOffset,omitempty" desc:"of from and to, such as +02:00; default +00:00; there is no daylight saving time"`
+
+	Units               []HeadroomUnit `json:"units,omitempty" desc:"units of a fixed size"`
+	Percentage          *int           `json:"percentage,omitempty" desc:"as headroom.percentage; 0 is none"`
+	AutomaticPercentage *int           `json:"automaticPercentage,omitempty" desc:"as headroom.automaticPercentage; 0 is none"`
+	Off                 bool           `json:"off,omitempty" desc:"keep no headroom at all"`
 }
 
 // ScaleDown says when instances are removed.
@@ -95,16 +134,50 @@ type LaunchSpec struct {
 	SecurityGroups  []string          `json:"securityGroups,omitempty" desc:"security group IDs"`
 	InstanceProfile string            `json:"instanceProfile,omitempty" desc:"name or ARN of the instance profile"`
 	KeyName         string            `json:"keyName,omitempty" desc:"EC2 key pair"`
+	BlockDevices    []BlockDevice     `json:"blockDevices,omitempty" desc:"volumes of every instance, over those of the image and the launch template by device name"`
+	Metadata        MetadataOptions   `json:"metadata,omitzero" desc:"how processes on the instance may read its metadata; default IMDSv2 with two hops, or what the launch template says"`
 	UserData        string            `json:"userData,omitempty" desc:"shell script run at boot before the agent starts; Neap adds the lines that join the cluster"`
 	Tags            map[string]string `json:"tags,omitempty" desc:"tags of instances and volumes"`
 	Attributes      map[string]string `json:"attributes,omitempty" desc:"ECS attributes its instances carry"`
 	Types           TypeFilter        `json:"instanceTypes,omitzero" desc:"which instance types it may use"`
+	PreferredTypes  []string          `json:"preferredTypes,omitempty" desc:"names or patterns of types to prefer: another is launched only if it saves more than a fifth"`
+	Orientation     Orientation       `json:"orientation,omitempty" desc:"how to weigh a low price against a spot instance that stays: cheapest, costOriented, balanced (default) or availability; see below"`
 	SpotPercentage  *int              `json:"spotPercentage,omitempty" desc:"share of its instances to run on spot; default 0, for spot can be taken away"`
 	SpotFallback    *bool             `json:"spotFallback,omitempty" desc:"use on-demand when no spot offering has capacity; default true"`
 	MaxInstances    int               `json:"maxInstances,omitempty" desc:"instances of this launch spec never to exceed; 0 is no such limit"`
+	MaxVCPUs        int64             `json:"maxVCPUs,omitempty" desc:"vCPUs of its instances never to exceed; 0 is no such limit"`
+	MaxMemoryGiB    int64             `json:"maxMemoryGiB,omitempty" desc:"memory of its instances never to exceed; 0 is no such limit"`
 	ReservedMemory  int64             `json:"reservedMemoryMiB,omitempty" desc:"MiB that the agent keeps for the system (ECS_RESERVED_MEMORY)"`
 	ENITrunking     bool              `json:"eniTrunking,omitempty" desc:"the account setting awsvpcTrunking is on for its instance role"`
 }
+
+// Orientation is how a launch spec weighs a low price against an instance that stays.
+//
+// A spot pool whose price is near the on-demand price is in short supply, and so is one
+// from which AWS is taking instances back, or which had none to give: such a pool is the
+// likelier to interrupt what runs there. Each interruption costs a replacement that runs
+// beside the old instance, and a disturbance. So the planner compares spot pools by
+//
+//	price + weight × price × risk
+//
+// where the risk is the share of the on-demand price that spot costs, and 1 for a pool that
+// shows trouble. On-demand offerings have no risk: their price is their price. The weight,
+// and how much more an offering may cost to be named in a launch beside the chosen one, so
+// that EC2 can pick the one with capacity, are
+//
+//	cheapest      0     0 %
+//	costOriented  ¼     2 %
+//	balanced      1     5 %
+//	availability  4    25 %
+type Orientation string
+
+// The orientations.
+const (
+	Cheapest          Orientation = "cheapest"
+	CostOriented      Orientation = "costOriented"
+	Balanced          Orientation = "balanced"
+	AvailabilityFirst Orientation = "availability"
+)
 
 // LaunchTemplate names an EC2 launch template.
 type LaunchTemplate struct {
@@ -122,10 +195,34 @@ type TypeFilter struct {
 	MaxVCPUs      int64          `json:"maxVCPUs,omitempty" desc:"most vCPUs; 0 is no limit"`
 	MinMemoryGiB  int64          `json:"minMemoryGiB,omitempty" desc:"least memory"`
 	MaxMemoryGiB  int64          `json:"maxMemoryGiB,omitempty" desc:"most memory; 0 is no limit"`
+	Families      []string       `json:"families,omitempty" desc:"families or patterns (m7i, c7*), upper or lower case; empty is any"`
+	DenyFamilies  []string       `json:"denyFamilies,omitempty" desc:"families or patterns never to use"`
+	Categories    []Category     `json:"categories,omitempty" desc:"general, compute, memory, storage, accelerated, hpc; empty is any"`
+	Generations   []int64        `json:"generations,omitempty" desc:"the number in the name of a family (m7i: 7); empty is any"`
+	MinGeneration int64          `json:"minGeneration,omitempty" desc:"least generation"`
+	MinGPUs       int64          `json:"minGPUs,omitempty" desc:"least GPUs"`
+	MaxGPUs       int64          `json:"maxGPUs,omitempty" desc:"most GPUs; 0 is no limit"`
+	MinENIs       int64          `json:"minENIs,omitempty" desc:"least network interfaces"`
+	LocalDisks    LocalDisks     `json:"localDisks,omitempty" desc:"required (only types with disks of their own), excluded (none of these) or any (default)"`
+	MinDiskGiB    int64          `json:"minDiskGiB,omitempty" desc:"least room on local disks"`
+	MinNetwork    int64          `json:"minNetworkGbps,omitempty" desc:"least network bandwidth that it can keep up"`
+	MaxNetwork    int64          `json:"maxNetworkGbps,omitempty" desc:"most network bandwidth; 0 is no limit"`
+	MinPrice      float64        `json:"minPrice,omitempty" desc:"least on-demand price in dollars per hour"`
+	MaxPrice      float64        `json:"maxPrice,omitempty" desc:"most on-demand price in dollars per hour, of its spot instances too; 0 is no limit"`
 	Burstable     bool           `json:"burstable,omitempty" desc:"allow burstable types (t2, t3, t3a, t4g)"`
 	Metal         bool           `json:"metal,omitempty" desc:"allow bare metal"`
 	GPU           bool           `json:"gpu,omitempty" desc:"allow types with GPUs for tasks that need none"`
 }
+
+// LocalDisks says whether types with disks of their own are wanted.
+type LocalDisks string
+
+// What a filter may say about local disks.
+const (
+	DisksAny      LocalDisks = "any"
+	DisksRequired LocalDisks = "required"
+	DisksExcluded LocalDisks = "excluded"
+)
 
 // AttributePolicy names what Neap reads and writes.
 type AttributePolicy struct {
@@ -153,7 +250,8 @@ const (
 	TagLaunchSpec = "neap.dev/launch-spec"
 	TagDeadline   = "neap.dev/boot-deadline" // RFC 3339; the instance refuses to join later
 	TagTrace      = "neap.dev/trace"
-	TagDrain      = "neap.dev/drain" // put on later: the drain action that has it in hand
+	TagReserved   = "neap.dev/reserved-memory-mib" // what its agent keeps for the system; absent for none
+	TagDrain      = "neap.dev/drain"               // put on later: the drain action that has it in hand
 )
 
 // Duration is a time.Duration that is written "15m" in documents.
@@ -184,6 +282,8 @@ const (
 	defaultMinLifetime   = 10 * time.Minute // below it, what was just paid for is thrown away
 	defaultDrainTimeout  = 15 * time.Minute // load balancers alone take 5 to deregister
 	defaultBootTimeout   = 7 * time.Minute  // Linux registers within 2, p95
+	defaultGiveUpAfter   = 2 * time.Hour    // as the reference product: launches did not help
+	defaultStandaloneFor = 10 * time.Minute // an instance boots in two, and who asked has asked again by then
 )
 
 // WithDefaults returns the policy with every default filled in and every launch spec
@@ -191,6 +291,9 @@ const (
 func (p Policy) WithDefaults() Policy {
 	p.APIVersion = or(p.APIVersion, PolicyAPIVersion)
 	p.DryRun = orPointer(p.DryRun, true)
+	p.ScaleUp.Surge = or(p.ScaleUp.Surge, SurgeFull)
+	p.ScaleUp.GiveUpAfter = or(p.ScaleUp.GiveUpAfter, Duration(defaultGiveUpAfter))
+	p.ScaleUp.StandaloneFor = or(p.ScaleUp.StandaloneFor, Duration(defaultStandaloneFor))
 	p.ScaleDown.Enabled = orPointer(p.ScaleDown.Enabled, true)
 	p.ScaleDown.MaxPercentage = or(p.ScaleDown.MaxPercentage, defaultMaxPercentage)
 	p.ScaleDown.StableFor = or(p.ScaleDown.StableFor, Duration(defaultStableFor))
@@ -221,6 +324,8 @@ func (l LaunchSpec) inherit(from *LaunchSpec) LaunchSpec {
 	l.SecurityGroups = orSlice(l.SecurityGroups, from.SecurityGroups)
 	l.InstanceProfile = or(l.InstanceProfile, from.InstanceProfile)
 	l.KeyName = or(l.KeyName, from.KeyName)
+	l.BlockDevices = orSlice(l.BlockDevices, from.BlockDevices)
+	l.Metadata = or(l.Metadata, from.Metadata)
 	l.UserData = or(l.UserData, from.UserData)
 	if l.Tags == nil {
 		l.Tags = from.Tags
@@ -229,6 +334,8 @@ func (l LaunchSpec) inherit(from *LaunchSpec) LaunchSpec {
 		l.Types = from.Types
 	}
 	l.Types.Architectures = orSlice(l.Types.Architectures, []Architecture{X86})
+	l.PreferredTypes = orSlice(l.PreferredTypes, from.PreferredTypes)
+	l.Orientation = or(or(l.Orientation, from.Orientation), Balanced)
 	if l.SpotPercentage == nil {
 		l.SpotPercentage = orPointer(from.SpotPercentage, 0)
 	}
@@ -240,9 +347,11 @@ func (l LaunchSpec) inherit(from *LaunchSpec) LaunchSpec {
 	return l
 }
 
+// isZero reports whether the filter says nothing: as a document, for there an empty list is
+// no list.
 func (f *TypeFilter) isZero() bool {
-	return len(f.Allow) == 0 && len(f.Deny) == 0 && len(f.Architectures) == 0 && f.MinVCPUs == 0 && f.MaxVCPUs == 0 &&
-		f.MinMemoryGiB == 0 && f.MaxMemoryGiB == 0 && !f.Burstable && !f.Metal && !f.GPU
+	b, err := json.Marshal(f)
+	return err == nil && string(b) == "{}"
 }
 
 // Digest is the identity of the policy.

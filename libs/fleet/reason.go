@@ -51,6 +51,7 @@ const (
 const (
 	ReasonUnsettled    ReasonCode = "unsettled"       // no launch: where waiting tasks go decides whether headroom is missing
 	ReasonFitsNow      ReasonCode = "fits-now"        // no launch: there is room; ECS has yet to place it
+	ReasonAskAgain     ReasonCode = "ask-again"       // no launch: there is room for what ECS had refused
 	ReasonBooting      ReasonCode = "booting"         // no launch: room is on its way
 	ReasonTooLarge     ReasonCode = "too-large"       // no launch: no allowed offering holds it
 	ReasonNoMatch      ReasonCode = "no-match"        // no launch: no offering meets its constraints
@@ -59,6 +60,10 @@ const (
 	ReasonRollout      ReasonCode = "rollout-failed"  // no launch: ECS gave the deployment up
 	ReasonShortage     ReasonCode = "shortage"        // no launch: every offering is short of capacity
 	ReasonFutile       ReasonCode = "futile"          // no launch: launches did not help it
+	ReasonCrashing     ReasonCode = "tasks-fail"      // no launch: its tasks fail where they have room
+	ReasonSurge        ReasonCode = "surge"           // no launch: the policy lets a deployment go on without
+	ReasonDaemonUnfit  ReasonCode = "daemon-unfit"    // no launch: a daemon task has no room on an instance that is there
+	ReasonPace         ReasonCode = "pace"            // no launch: the policy waits after one
 	ReasonLimit        ReasonCode = "limit"           // cut by a limit of the policy
 	ReasonBudget       ReasonCode = "budget"          // cut by the rate at which Neap changes things
 	ReasonIncomplete   ReasonCode = "incomplete"      // the snapshot lacks a section
@@ -98,8 +103,9 @@ var words = map[ReasonCode]string{
 	ReasonForgotten:    "it is draining, marked as ours, and no drain has it in hand",
 	ReasonNoShow:       "it was launched {age} ago and did not register within {timeout}",
 	ReasonLeftover:     "it left the cluster and still runs",
-	ReasonUnsettled:    "whether {missing} of {wanted} units are missing shows when ECS has placed what waits",
+	ReasonUnsettled:    "whether {missing} of {wanted} units are missing shows when ECS has placed what waits and stopped what is too many",
 	ReasonFitsNow:      "{count} tasks fit on instances that are there; ECS places them on its next try",
+	ReasonAskAgain:     "{count} tasks that ECS refused fit now; it keeps no queue for them: they run when they are asked for again",
 	ReasonBooting:      "{count} tasks fit on instances that are booting",
 	ReasonTooLarge:     "no allowed offering is large enough; the nearest is {nearest}: {shortfall}",
 	ReasonNoMatch:      "no allowed offering meets its constraints: {clause}: {why}",
@@ -107,7 +113,11 @@ var words = map[ReasonCode]string{
 	ReasonForeignCP:    "it is bound to capacity provider {provider}, which Neap does not manage",
 	ReasonRollout:      "ECS gave up its deployment and starts no more tasks",
 	ReasonShortage:     "every offering that could hold it is short of capacity until {until}",
-	ReasonFutile:       "it has waited for {age} although instances were launched; the next launch for it is in {wait}",
+	ReasonFutile:       "it has waited for {age} without an update; nothing is launched for it until it is updated",
+	ReasonCrashing:     "{failed} of its tasks failed where they had room; nothing is launched for it until its deployment changes or a task runs",
+	ReasonSurge:        "{count} tasks of the surge of its deployment wait: the policy launches only what it cannot go on without",
+	ReasonDaemonUnfit:  "its task {task} has no room on {count} of {of} instances; on {instance}: {why}",
+	ReasonPace:         "instances were launched {age} ago and the policy waits {wait} after that",
 	ReasonLimit:        "{limit} = {value} allows {allowed} of {wanted}",
 	ReasonBudget:       "{limit} allows {allowed} of {wanted} at once; the rest waits for the next plan",
 	ReasonIncomplete:   "the view of the cluster is incomplete: {problem}",

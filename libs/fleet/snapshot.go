@@ -49,7 +49,7 @@ type Section struct {
 	Name     SectionName `json:"name"`
 	ReadAt   time.Time   `json:"readAt"`
 	Complete bool        `json:"complete"`
-	Problem  string      `json:"problem,omitempty"` // why it is not complete
+	Problem  string      `json:"problem,omitempty"` // why it is not complete; of a complete one, what stands in for what could not be read
 }
 
 // InstanceStatus is where an instance is in its life.
@@ -184,11 +184,14 @@ type TaskCount struct {
 	Protected int `json:"protected,omitempty"`
 }
 
-// Waiting are tasks that exist without an instance: PROVISIONING in a capacity provider.
+// Waiting are tasks that exist without an instance: PROVISIONING in a capacity provider. Or
+// they were refused: standalone tasks that found no room, so that RunTask did not even make
+// them, and that are expected to be asked for again.
 type Waiting struct {
-	Group int       `json:"group"`
-	Count int       `json:"count"`
-	Since time.Time `json:"since,omitzero"`
+	Group   int       `json:"group"`
+	Count   int       `json:"count"`
+	Since   time.Time `json:"since,omitzero"`
+	Refused bool      `json:"refused,omitempty"`
 }
 
 // Scheduling is the scheduling strategy of a service.
@@ -249,7 +252,9 @@ type InstanceType struct {
 	TrunkTasks    int64          `json:"trunkTasks,omitempty"` // awsvpc tasks with ENI trunking; 0 is unsupported
 	Burstable     bool           `json:"burstable,omitempty"`
 	Metal         bool           `json:"metal,omitempty"`
-	OnDemand      Price          `json:"onDemand"` // the same in all zones of a region
+	DiskGiB       int64          `json:"diskGiB,omitempty"`     // of disks of its own; 0 is none, or not known
+	NetworkMbps   int64          `json:"networkMbps,omitempty"` // that it can keep up; 0 is not known
+	OnDemand      Price          `json:"onDemand"`              // the same in all zones of a region
 	Zones         []ZoneOffer    `json:"zones"`
 }
 
@@ -260,11 +265,14 @@ type ZoneOffer struct {
 	Spot Price `json:"spot,omitempty"`
 }
 
-// Learned is the least that an instance of a type and image was seen to register.
+// Learned is the least that instances of a type and image were seen to register, of those
+// whose agent keeps as much memory for the system.
 type Learned struct {
-	Type     TypeName  `json:"type"`
-	Image    ImageID   `json:"image"`
-	Capacity Resources `json:"capacity"`
+	Type           TypeName  `json:"type"`
+	Image          ImageID   `json:"image"`
+	ReservedMemory int64     `json:"reservedMemoryMiB,omitempty"` // off the capacity already
+	Capacity       Resources `json:"capacity"`
+	SeenAt         time.Time `json:"seenAt,omitzero"` // the last registration
 }
 
 // Image is what an image parameter of the policy stands for at present.

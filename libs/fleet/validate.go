@@ -94,6 +94,9 @@ func (s *Snapshot) validateInstances(p *problems) {
 			p.add(at("id"), "stands twice")
 		}
 		seen[inst.ID] = true
+		if inst.plausible(len(s.AttributeSets)) {
+			continue
+		}
 		oneOf(p, at("status"), inst.Status, StatusLaunching, StatusRegistering, StatusActive, StatusDraining, StatusDeregistering, StatusGone)
 		oneOf(p, at("lifecycle"), inst.Lifecycle, OnDemand, Spot)
 		oneOf(p, at("notice.kind"), inst.Notice.Kind, "", NoticeInterruption, NoticeRebalance)
@@ -107,6 +110,26 @@ func (s *Snapshot) validateInstances(p *problems) {
 		}
 		validPorts(p, at("usedPorts"), inst.UsedPorts)
 	}
+}
+
+// plausible reports whether nothing is wrong with an instance but, perhaps, its ID. It says
+// at once of nearly all of them what it takes a dozen words to ask.
+func (i *Instance) plausible(sets int) bool {
+	switch i.Status {
+	case StatusLaunching, StatusRegistering, StatusActive, StatusDraining, StatusDeregistering, StatusGone:
+	default:
+		return false
+	}
+	return (i.Lifecycle == OnDemand || i.Lifecycle == Spot) && i.Notice.Kind == "" &&
+		i.Attributes >= NoIndex && i.Attributes < sets &&
+		!i.Registered.Negative() && !tooLarge(i.Registered) && !tooLarge(i.Remaining) && len(i.UsedPorts) == 0
+}
+
+// plausible reports whether nothing is wrong with a row of the task table.
+func (c *TaskCount) plausible(instances, groups int) bool {
+	count := func(n int) bool { return n >= 0 && n <= maxTaskCounts }
+	return c.Instance >= 0 && c.Instance < instances && c.Group >= 0 && c.Group < groups &&
+		count(c.Running) && count(c.Pending) && count(c.Stopping) && count(c.Protected)
 }
 
 func (s *Snapshot) validateGroups(p *problems) {
@@ -123,7 +146,11 @@ func (s *Snapshot) validateGroups(p *problems) {
 			oneOf(p, at("strategy"), strategy.Type, StrategySpread, StrategyBinpack, StrategyRandom)
 		}
 	}
-	for i, t := range s.Tasks {
+	for i := range s.Tasks {
+		t := &s.Tasks[i]
+		if t.plausible(len(s.Instances), len(s.TaskGroups)) {
+			continue
+		}
 		at := func(field string) string { return fmt.Sprintf("tasks[%d].%s", i, field) }
 		if t.Instance < 0 || t.Instance >= len(s.Instances) {
 			p.add(at("instance"), "index %d of %d instances", t.Instance, len(s.Instances))
@@ -172,6 +199,7 @@ func (s *Snapshot) validateCatalogue(p *problems) {
 		if t.OnDemand < 0 {
 			p.add(at("onDemand"), "%s is no price", t.OnDemand)
 		}
+		validResources(p, at("disk, network"), Resources{CPUUnits: t.DiskGiB, MemoryMiB: t.NetworkMbps})
 		validResources(p, at("size"), Resources{CPUUnits: t.VCPUs, MemoryMiB: t.MemoryMiB, GPUs: t.GPUs, ENIs: t.MaxENIs})
 		for _, z := range t.Zones {
 			if z.Zone == "" || z.Spot < 0 {
@@ -184,6 +212,7 @@ func (s *Snapshot) validateCatalogue(p *problems) {
 	}
 	for i, l := range s.Learned {
 		validResources(p, fmt.Sprintf("learned[%d] %s", i, clip(string(l.Type))), l.Capacity)
+		validResources(p, fmt.Sprintf("learned[%d] %s reservedMemoryMiB", i, clip(string(l.Type))), Resources{MemoryMiB: l.ReservedMemory})
 	}
 	for i, sub := range s.Subnets {
 		if sub.ID == "" || sub.FreeAddresses < 0 {
@@ -307,6 +336,7 @@ func (p *Policy) Validate() error {
 		}
 	}
 	p.Limits.validate(&bad)
+	p.ScaleUp.validate(&bad)
 	p.Headroom.validate(&bad, p)
 	if v := p.ScaleDown.MaxPercentage; v < 1 || v > 100 {
 		bad.add("scaleDown.maxPercentage", "%d; use 1 to 100, 10 is usual", v)
@@ -354,23 +384,45 @@ func (l *Limits) validate(p *problems) {
 	}
 }
 
-func (h *Headroom) validate(p *problems, pol *Policy) {
-	if h.Percentage < 0 || h.Percentage > 200 {
-		p.add("headroom.percentage", "%d; use 0 to 200", h.Percentage)
+func (u *ScaleUp) validate(p *problems) {
+	oneOf(p, "scaleUp.surge", u.Surge, SurgeFull, SurgeProgress)
+	for _, d := range [...]struct {
+		field    string
+		v        Duration
+		min, max time.Duration
+	}{
+		{"scaleUp.giveUpAfter", u.GiveUpAfter, 10 * time.Minute, 30 * 24 * time.Hour},
+		{"scaleUp.standaloneFor", u.StandaloneFor, time.Minute, 24 * time.Hour},
+		{"scaleUp.cooldown", u.Cooldown, 0, time.Hour},
+	} {
+		if v := time.Duration(d.v); v < d.min || v > d.max {
+			p.add(d.field, "%s; use %s to %s", v, d.min, d.max)
+		}
 	}
-	for i, u := range h.Units {
-		at := fmt.Sprintf("headroom.units[%d]", i)
-		validResources(p, at, u.Needs())
-		if u.Needs().IsZero() {
-			p.add(at, "has no size; set cpuUnits or memoryMiB")
-		}
-		if u.Count < 1 || u.Count > maxTaskCounts {
-			p.add(at+".count", "%d; use 1 or more, or leave the unit out", u.Count)
-		}
-		if u.LaunchSpec != "" {
-			if _, ok := pol.Spec(u.LaunchSpec); !ok {
-				p.add(at+".launchSpec", "%q is no launch spec of this policy", clip(string(u.LaunchSpec)))
-			}
+}
+
+func (h *Headroom) validate(p *problems, pol *Policy) {
+	validPercentage(p, "headroom.percentage", &h.Percentage)
+	validPercentage(p, "headroom.automaticPercentage", &h.AutomaticPercentage)
+	for i := range h.Units {
+		h.Units[i].validate(p, fmt.Sprintf("headroom.units[%d]", i), pol)
+	}
+	for i := range h.Schedule {
+		h.Schedule[i].validate(p, fmt.Sprintf("headroom.schedule[%d]", i), pol)
+	}
+}
+
+func (u *HeadroomUnit) validate(p *problems, at string, pol *Policy) {
+	validResources(p, at, u.Needs())
+	if u.Needs().IsZero() {
+		p.add(at, "has no size; set cpuUnits or memoryMiB")
+	}
+	if u.Count < 1 || u.Count > maxTaskCounts {
+		p.add(at+".count", "%d; use 1 or more, or leave the unit out", u.Count)
+	}
+	if u.LaunchSpec != "" {
+		if _, ok := pol.Spec(u.LaunchSpec); !ok {
+			p.add(at+".launchSpec", "%q is no launch spec of this policy", clip(string(u.LaunchSpec)))
 		}
 	}
 }
@@ -388,12 +440,22 @@ func (l *LaunchSpec) validate(p *problems, at string) {
 	if l.LaunchTemplate == nil && len(l.Images) == 0 {
 		p.add(at+".images", "none; name an image ID or an SSM parameter such as /aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id, or a launchTemplate")
 	}
+	for i, image := range l.Images {
+		if strings.Contains(strings.ToLower(image), "windows") {
+			p.add(fmt.Sprintf("%s.images[%d]", at, i), "%q is a Windows image; Neap launches Amazon Linux and Bottlerocket: leave Windows instances to an auto scaling group", clip(image))
+		}
+	}
 	if v := l.SpotPercentage; v != nil && (*v < 0 || *v > 100) {
 		p.add(at+".spotPercentage", "%d; use 0 to 100", *v)
 	}
 	if l.MaxInstances < 0 || l.ReservedMemory < 0 {
 		p.add(at, "maxInstances %d, reservedMemoryMiB %d; use 0 or more", l.MaxInstances, l.ReservedMemory)
 	}
+	if l.MaxVCPUs < 0 || l.MaxMemoryGiB < 0 || l.MaxVCPUs > maxQuantity || l.MaxMemoryGiB > maxQuantity {
+		p.add(at, "maxVCPUs %d, maxMemoryGiB %d; use 0 for no limit", l.MaxVCPUs, l.MaxMemoryGiB)
+	}
+	oneOf(p, at+".orientation", l.Orientation, Cheapest, CostOriented, Balanced, AvailabilityFirst)
+	validPatterns(p, at+".preferredTypes", l.PreferredTypes)
 	const maxUserData = 12 << 10 // EC2 takes 16 KiB; Neap's own lines and base64 need the rest
 	if len(l.UserData) > maxUserData {
 		p.add(at+".userData", "%d bytes; at most %d, fetch the rest at boot", len(l.UserData), maxUserData)
@@ -402,24 +464,58 @@ func (l *LaunchSpec) validate(p *problems, at string) {
 	if len(l.Attributes) > maxAttributes {
 		p.add(at+".attributes", "%d; at most %d", len(l.Attributes), maxAttributes)
 	}
+	l.validateMachine(p, at)
 	l.Types.validate(p, at+".instanceTypes")
 }
 
 func (f *TypeFilter) validate(p *problems, at string) {
-	for _, pattern := range slices.Concat(f.Allow, f.Deny) {
-		if _, err := path.Match(pattern, ""); err != nil || strings.TrimSpace(pattern) == "" {
-			p.add(at, "pattern %q; write a type (m7i.large) or a pattern (m7i.*)", clip(pattern))
+	validPatterns(p, at, slices.Concat(f.Allow, f.Deny))
+	validPatterns(p, at+".families", slices.Concat(f.Families, f.DenyFamilies))
+	for _, family := range slices.Concat(f.Families, f.DenyFamilies) {
+		if strings.Contains(family, ".") {
+			p.add(at+".families", "%q is a type; write the family alone (m7i), or use allow and deny", clip(family))
 		}
 	}
 	for _, a := range f.Architectures {
 		oneOf(p, at+".architectures", a, X86, ARM)
 	}
+	for _, c := range f.Categories {
+		oneOf(p, at+".categories", c, Categories()...)
+	}
+	for _, g := range append([]int64{f.MinGeneration}, f.Generations...) {
+		if g < 0 || g > 99 {
+			p.add(at+".generations", "%d; write the number in the name of a family, such as 7", g)
+		}
+	}
+	oneOf(p, at+".localDisks", f.LocalDisks, "", DisksAny, DisksRequired, DisksExcluded)
+	if f.LocalDisks == DisksExcluded && f.MinDiskGiB > 0 {
+		p.add(at+".minDiskGiB", "%d, and localDisks is excluded; drop one of the two", f.MinDiskGiB)
+	}
 	for _, r := range [...]struct {
 		name     string
 		min, max int64
-	}{{"VCPUs", f.MinVCPUs, f.MaxVCPUs}, {"MemoryGiB", f.MinMemoryGiB, f.MaxMemoryGiB}} {
+	}{
+		{"VCPUs", f.MinVCPUs, f.MaxVCPUs},
+		{"MemoryGiB", f.MinMemoryGiB, f.MaxMemoryGiB},
+		{"GPUs", f.MinGPUs, f.MaxGPUs},
+		{"ENIs", f.MinENIs, 0},
+		{"DiskGiB", f.MinDiskGiB, 0},
+		{"NetworkGbps", f.MinNetwork, f.MaxNetwork},
+	} {
 		if r.min < 0 || r.max < 0 || (r.max > 0 && r.min > r.max) {
 			p.add(at, "min%s %d, max%s %d; the least must not exceed the most", r.name, r.min, r.name, r.max)
+		}
+	}
+	const dearest = 1e6 // dollars per hour: far beyond any type; NaN is within no bounds
+	if !(f.MinPrice >= 0 && f.MaxPrice >= 0 && f.MinPrice <= dearest && f.MaxPrice <= dearest) || f.MaxPrice > 0 && f.MinPrice > f.MaxPrice {
+		p.add(at, "minPrice %v, maxPrice %v; use dollars per hour, the least not above the most", f.MinPrice, f.MaxPrice)
+	}
+}
+
+func validPatterns(p *problems, field string, patterns []string) {
+	for _, pattern := range patterns {
+		if _, err := path.Match(pattern, ""); err != nil || strings.TrimSpace(pattern) == "" {
+			p.add(field, "pattern %q; write a name (m7i.large, m7i) or a pattern (m7i.*, m7*)", clip(pattern))
 		}
 	}
 }

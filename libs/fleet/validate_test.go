@@ -3,6 +3,7 @@ package fleet_test
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -63,8 +64,42 @@ func TestPolicyValidate(t *testing.T) {
 		"bad pattern":           {func(p *fleet.Policy) { p.LaunchSpecs[0].Types.Allow = []string{"m7["} }, `pattern "m7["`},
 		"empty unit":            {func(p *fleet.Policy) { p.Headroom.Units[0] = fleet.HeadroomUnit{Count: 1} }, "has no size"},
 		"unit elsewhere":        {func(p *fleet.Policy) { p.Headroom.Units[0].LaunchSpec = "gpu" }, `"gpu" is no launch spec`},
-		"short timeout":         {func(p *fleet.Policy) { p.Drain.Timeout = fleet.Duration(time.Second) }, "drain.timeout: 1s; use 30s"},
-		"other version":         {func(p *fleet.Policy) { p.APIVersion = "v9" }, `apiVersion: "v9" is unknown`},
+		"no such surge":         {func(p *fleet.Policy) { p.ScaleUp.Surge = "some" }, `scaleUp.surge: "some" is unknown; use one of ["full" "progress"]`},
+		"gives up at once":      {func(p *fleet.Policy) { p.ScaleUp.GiveUpAfter = 1 }, "scaleUp.giveUpAfter: 1ns; use 10m0s"},
+		"negative cooldown":     {func(p *fleet.Policy) { p.ScaleUp.Cooldown = -1 }, "scaleUp.cooldown: -1ns; use 0s to"},
+		"no such orientation":   {func(p *fleet.Policy) { p.LaunchSpecs[0].Orientation = "cheap" }, `orientation: "cheap" is unknown`},
+		"bad preferred type":    {func(p *fleet.Policy) { p.LaunchSpecs[0].PreferredTypes = []string{" "} }, `preferredTypes: pattern " "`},
+		"negative spec limit":   {func(p *fleet.Policy) { p.LaunchSpecs[0].MaxVCPUs = -1 }, "maxVCPUs -1"},
+		"family with a size":    {func(p *fleet.Policy) { p.LaunchSpecs[0].Types.Families = []string{"m7i.*"} }, `families: "m7i.*" is a type; write the family alone`},
+		"no such category":      {func(p *fleet.Policy) { p.LaunchSpecs[0].Types.Categories = []fleet.Category{"cheap"} }, `categories: "cheap" is unknown`},
+		"no generation":         {func(p *fleet.Policy) { p.LaunchSpecs[0].Types.Generations = []int64{-7} }, "generations: -7; write the number"},
+		"no such disks":         {func(p *fleet.Policy) { p.LaunchSpecs[0].Types.LocalDisks = "nvme" }, `localDisks: "nvme" is unknown`},
+		"disks and none": {func(p *fleet.Policy) {
+			p.LaunchSpecs[0].Types.LocalDisks, p.LaunchSpecs[0].Types.MinDiskGiB = "excluded", 9
+		}, "drop one of the two"},
+		"networks crossed":     {func(p *fleet.Policy) { p.LaunchSpecs[0].Types.MinNetwork, p.LaunchSpecs[0].Types.MaxNetwork = 9, 8 }, "minNetworkGbps 9, maxNetworkGbps 8"},
+		"GPUs crossed":         {func(p *fleet.Policy) { p.LaunchSpecs[0].Types.MinGPUs, p.LaunchSpecs[0].Types.MaxGPUs = 2, 1 }, "minGPUs 2, maxGPUs 1"},
+		"prices crossed":       {func(p *fleet.Policy) { p.LaunchSpecs[0].Types.MinPrice, p.LaunchSpecs[0].Types.MaxPrice = 2, 1 }, "minPrice 2, maxPrice 1"},
+		"a price that is none": {func(p *fleet.Policy) { p.LaunchSpecs[0].Types.MaxPrice = math.NaN() }, "maxPrice NaN"},
+		"automatic of 201":     {func(p *fleet.Policy) { p.Headroom.AutomaticPercentage = 201 }, "headroom.automaticPercentage: 201; use 0 to 200"},
+		"no such day": {func(p *fleet.Policy) {
+			p.Headroom.Schedule = []fleet.HeadroomWindow{{Days: []fleet.Weekday{"monday"}, From: "08:00", To: "09:00", Off: true}}
+		}, `headroom.schedule[0].days: "monday" is unknown`},
+		"no time of day": {func(p *fleet.Policy) {
+			p.Headroom.Schedule = []fleet.HeadroomWindow{{From: "8", To: "09:00", Off: true}}
+		}, `headroom.schedule[0].from: "8"; write hours and minutes`},
+		"no offset": {func(p *fleet.Policy) {
+			p.Headroom.Schedule = []fleet.HeadroomWindow{{From: "08:00", To: "09:00", UTCOffset: "CET", Off: true}}
+		}, `utcOffset: "CET"`},
+		"idle window": {func(p *fleet.Policy) { p.Headroom.Schedule = []fleet.HeadroomWindow{{From: "08:00", To: "09:00"}} }, "changes nothing"},
+		"off and on": {func(p *fleet.Policy) {
+			p.Headroom.Schedule = []fleet.HeadroomWindow{{From: "08:00", To: "09:00", Off: true, Percentage: number(5)}}
+		}, "use one of the two"},
+		"scheduled empty unit": {func(p *fleet.Policy) {
+			p.Headroom.Schedule = []fleet.HeadroomWindow{{From: "08:00", To: "09:00", Units: []fleet.HeadroomUnit{{Count: 1}}}}
+		}, "headroom.schedule[0].units[0]: has no size"},
+		"short timeout": {func(p *fleet.Policy) { p.Drain.Timeout = fleet.Duration(time.Second) }, "drain.timeout: 1s; use 30s"},
+		"other version": {func(p *fleet.Policy) { p.APIVersion = "v9" }, `apiVersion: "v9" is unknown`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -31,15 +31,24 @@ func Encode[T Message](m *T) ([]byte, error) {
 	if err := validate(); err != nil {
 		return nil, fmt.Errorf("encode %s: %w", kind, err)
 	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `{"kind":"%s","version":%d,"body":`, kind, WireVersion)
+	if err := writeBody(&b, m); err != nil {
+		return nil, fmt.Errorf("encode %s: %w", kind, err)
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// writeBody writes the content of a message: a snapshot may have a million rows, and has
+// a quicker way than the others.
+func writeBody[T Message](b *bytes.Buffer, m *T) error {
+	if s, ok := any(m).(*Snapshot); ok {
+		return s.writeJSON(b)
+	}
 	body, err := json.Marshal(m)
-	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", kind, err)
-	}
-	b, err := json.Marshal(envelope{Kind: kind, Version: WireVersion, Body: body})
-	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", kind, err)
-	}
-	return b, nil
+	b.Write(body)
+	return err
 }
 
 // Decode reads a message from its wire form and validates it. Fields that this build does

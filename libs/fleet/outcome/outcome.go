@@ -53,11 +53,7 @@ func Remember(mem fleet.Memory, p *fleet.Plan) fleet.Memory {
 		}
 	}
 	mem.Open = open
-	mem.Idle = p.Idle
-	mem.Demand = nil
-	for _, d := range p.Demand {
-		mem.Demand = append(mem.Demand, fleet.DemandAge{Group: d.Group, Deployment: d.Deployment, Since: d.Since})
-	}
+	mem = Notice(mem, p)
 	mem.Shortages = slices.DeleteFunc(slices.Clone(mem.Shortages), func(s fleet.Shortage) bool {
 		return p.MadeAt.Sub(s.Until) > forgetStrikes
 	})
@@ -65,6 +61,17 @@ func Remember(mem fleet.Memory, p *fleet.Plan) fleet.Memory {
 		return p.MadeAt.Sub(s.Until) > forgetStrikes || p.Policy != mem.Policy // what was wrong may be mended
 	})
 	mem.Policy = p.Policy
+	return mem
+}
+
+// Notice folds what a plan saw, whether it was committed or changes nothing: what is idle,
+// what waits and since when, and how services do.
+func Notice(mem fleet.Memory, p *fleet.Plan) fleet.Memory {
+	mem.Idle, mem.Services = p.Idle, p.Services
+	mem.Demand = nil
+	for _, d := range p.Demand {
+		mem.Demand = append(mem.Demand, fleet.DemandAge{Group: d.Group, Deployment: d.Deployment, Since: d.Since, Desired: d.Desired, Armed: d.Armed})
+	}
 	return mem
 }
 

@@ -109,3 +109,23 @@ func wantUntil(t *testing.T, mem fleet.Memory, want time.Time) {
 		t.Fatalf("got %+v, want until %s", mem.Shortages, want)
 	}
 }
+
+// TestNotice: what a plan saw is remembered whether it was committed or not, in the same way.
+func TestNotice(t *testing.T) {
+	seen := plan("p1", at)
+	seen.Idle = []fleet.Idle{{Instance: "i-1", Since: at}}
+	seen.Demand = []fleet.UnmetDemand{{Group: "service:web", Deployment: "d", Count: 3, Since: at, Desired: 4, Armed: at.Add(time.Minute)}}
+	seen.Services = []fleet.SeenService{{Service: "web", Desired: 4, Grown: 2, HalvedAt: at, Deployment: "d", Failed: 3, Crashed: 1, HadRoom: true}}
+	noticed := outcome.Notice(fleet.Memory{Demand: []fleet.DemandAge{{Group: "service:gone"}}}, seen)
+	want := fleet.Memory{
+		Idle: seen.Idle, Services: seen.Services,
+		Demand: []fleet.DemandAge{{Group: "service:web", Deployment: "d", Since: at, Desired: 4, Armed: at.Add(time.Minute)}},
+	}
+	if !reflect.DeepEqual(noticed, want) {
+		t.Errorf("got %+v, want %+v", noticed, want)
+	}
+	committed := outcome.Remember(fleet.Memory{}, seen)
+	if !reflect.DeepEqual(committed.Demand, want.Demand) || !reflect.DeepEqual(committed.Services, want.Services) || !reflect.DeepEqual(committed.Idle, want.Idle) {
+		t.Errorf("a plan that is committed is remembered otherwise: %+v", committed)
+	}
+}

@@ -2,6 +2,7 @@ package place
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/neap-project/neap/libs/fleet"
 )
@@ -9,19 +10,27 @@ import (
 // Cluster is a set of nodes and the tasks on them. Nodes are numbered in the order they
 // were added and keep their number for good. It is not safe for concurrent use.
 type Cluster struct {
-	nodes   []node
-	room    []fleet.Resources // by node: what it takes, less than nothing if it is closed
-	groups  map[string]int32  // group name → number
-	tallies []tally           // by group
-	layouts map[string]*layout
-	tasks   map[*Task]*known
-	classes map[class]int32
-	journal []change // to undo, since the oldest mark that can still be rolled back
-	marks   int      // marks taken since the journal was empty
-	touched []int32  // nodes that changed, for indices to catch up with
-	dropped int      // touched entries that were let go of
-	shape   int      // counts structural changes, after which an index is built anew
-	finder  *finder
+	nodes    []node
+	room     []fleet.Resources // by node: what it takes, less than nothing if it is closed
+	alike    []int32           // by node: its class, or -1 if it has attributes of its own
+	groups   map[string]int32  // group name → number
+	tallies  []tally           // by group
+	layouts  map[string]*layout
+	tasks    map[*Task]*known
+	classes  map[class]int32
+	journal  []change          // to undo, since the oldest mark that can still be rolled back
+	rooms    []fleet.Resources // of the reservations in the journal
+	marks    int               // marks taken since the journal was empty
+	touched  []int32           // nodes that changed, for indices to catch up with
+	dropped  int               // touched entries that were let go of
+	shape    int               // counts structural changes, after which an index is built anew
+	finder   *finder
+	scratch  []int   // candidates of a scan
+	sizes    []int32 // splits in the order of a survey
+	removals int     // of nodes, undone ones too: what was counted by layout is counted anew
+	growth   int     // of a state and those that were reached from it without giving any node more room
+	growths  int     // numbers given to growth so far
+	refusal  int     // steps in the journal when last a task was found to fit nowhere
 }
 
 // node is a Node and what is on it.
@@ -45,6 +54,11 @@ type held struct {
 type tally struct {
 	nodes []int32
 	count []int32 // by node; nil until asked for
+
+	// How many there are by split of a layout, as long as no node came or went.
+	layout   *layout
+	load     []int64
+	removals int
 }
 
 // class is what nodes must share to be alike for every task, resources and tasks apart.
@@ -60,8 +74,13 @@ type known struct {
 	group    int32
 	verdicts []verdict // by class
 	memo     []map[string]bool
-	scans    int // how often Place had to look at every node
+	plain    bool // nothing but room, its class and distinctInstance decides whether a node is eligible
+	scans    int  // how often Place had to look at every node
+	last     int  // changes of the cluster when Place last did without an index
+	lately   int  // how often in a row it did with few changes between
+	nowhere  int  // growth of the cluster for which it is known to fit on no node
 	index    *index
+	layout   *layout // of its fields
 }
 
 type verdict uint8
@@ -74,7 +93,7 @@ const (
 
 // New returns a cluster without nodes.
 func New() *Cluster {
-	return &Cluster{groups: map[string]int32{}, tasks: map[*Task]*known{}, classes: map[class]int32{}, layouts: map[string]*layout{}}
+	return &Cluster{growth: 1, growths: 1, groups: map[string]int32{}, tasks: map[*Task]*known{}, classes: map[class]int32{}, layouts: map[string]*layout{}}
 }
 
 // Add adds a node and returns its number. Free is taken as it is given: it must not
@@ -83,9 +102,15 @@ func (c *Cluster) Add(n Node) int {
 	i := len(c.nodes)
 	c.nodes = append(c.nodes, node{Node: n, class: c.classOf(&n)})
 	c.room = append(c.room, c.roomOf(i))
+	c.alike = append(c.alike, c.nodes[i].alike())
 	c.shape++
 	c.record(change{kind: nodeAdded, node: int32(i)})
 	return i
+}
+
+// Grow makes room for so many more nodes, so that adding them moves none.
+func (c *Cluster) Grow(n int) {
+	c.nodes, c.room, c.alike = slices.Grow(c.nodes, n), slices.Grow(c.room, n), slices.Grow(c.alike, n)
 }
 
 // Remove takes a node out for good, with whatever is on it.
@@ -95,6 +120,7 @@ func (c *Cluster) Remove(i int) {
 		return
 	}
 	n.gone = true
+	c.removals++
 	c.record(change{kind: nodeRemoved, node: int32(i)})
 	c.touch(i)
 }
@@ -106,6 +132,12 @@ func (c *Cluster) Len() int { return len(c.nodes) }
 func (c *Cluster) Node(i int) (Node, bool) {
 	n := c.at(i)
 	return n.Node, !n.gone
+}
+
+// Takes reports whether a node takes tasks at all: it is there, and open.
+func (c *Cluster) Takes(i int) bool {
+	n := c.at(i)
+	return n.Schedulable && !n.gone
 }
 
 // Free is what ECS would still place on a node.
@@ -126,6 +158,9 @@ func (c *Cluster) schedule(i int, open bool) {
 		return
 	}
 	n.Schedulable = open
+	if open {
+		c.grown()
+	}
 	c.record(change{kind: nodeScheduled, node: int32(i)})
 	c.touch(i)
 }
@@ -136,7 +171,9 @@ func (c *Cluster) SetAttributes(i int, a *Attributes) {
 	n := c.at(i)
 	n.Attributes = a
 	n.class = c.classOf(&n.Node)
+	c.alike[i] = n.alike()
 	c.shape++ // a node may now belong to another value of a spread
+	c.grown()
 	c.touch(i)
 }
 
@@ -145,7 +182,12 @@ func (c *Cluster) SetAttributes(i int, a *Attributes) {
 func (c *Cluster) Reserve(i int, r fleet.Resources) {
 	n := c.at(i)
 	n.Free = n.Free.Sub(r)
-	c.record(change{kind: roomReserved, node: int32(i), room: r})
+	if n.Schedulable && r != most(r, fleet.Resources{}) {
+		c.grown()
+	}
+	if c.record(change{kind: roomReserved, node: int32(i)}) {
+		c.rooms = append(c.rooms, r)
+	}
 	c.touch(i)
 }
 
@@ -171,7 +213,10 @@ func (c *Cluster) move(i int, t *Task, count int32, room bool) {
 	if count == 0 {
 		return
 	}
-	c.shift(i, c.groupOf(t.Group), t, count, room)
+	c.shift(i, c.know(t).group, t, count, room)
+	if count < 0 && c.nodes[i].Schedulable {
+		c.grown()
+	}
 	kind := taskMoved
 	if !room {
 		kind = taskHeld
@@ -201,8 +246,12 @@ func (c *Cluster) shift(i int, group int32, t *Task, count int32, room bool) {
 	if h.count == 0 {
 		n.held = append(n.held[:at], n.held[at+1:]...)
 	}
-	if tally := &c.tallies[group]; tally.add(i, count) > 2*len(c.nodes) {
+	tally := &c.tallies[group]
+	if tally.add(i, count) > 2*len(c.nodes) {
 		c.tally(group) // the list is longer than the array would be
+	}
+	if l := tally.layout; l != nil && i < len(l.where) && !n.gone {
+		tally.load[l.where[i].split] += int64(count)
 	}
 	if !t.Reserved {
 		n.running += int64(count)
@@ -226,6 +275,14 @@ func (c *Cluster) Count(i int, group string) int {
 		return 0
 	}
 	return int(c.at(i).count(g))
+}
+
+// alike is the class of a node, or -1 where the class does not tell all.
+func (n *node) alike() int32 {
+	if len(n.Own) > 0 {
+		return -1
+	}
+	return n.class
 }
 
 // count looks through what the node holds: a few dozen entries at most. Loops over nodes
@@ -311,6 +368,7 @@ func (c *Cluster) know(t *Task) *known {
 	k, ok := c.tasks[t]
 	if !ok {
 		k = &known{task: t, group: c.groupOf(t.Group), memo: make([]map[string]bool, len(t.exprs))}
+		k.plain = len(t.Ports) == 0 && !t.usesNode && !t.UsesTasks()
 		c.tasks[t] = k
 	}
 	return k

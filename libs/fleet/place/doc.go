@@ -12,11 +12,14 @@
 // eligible nodes the placement strategy chooses: each rule narrows the candidates to the
 // best by its measure, and what is left over is a tie.
 //
-// Complexity, n nodes: the first Place calls of a task look at every node, O(n) each. From
-// the fourth on a tournament tree per value that the task spreads over holds the eligible
-// nodes, best first: O(n) to build, then O(c log n) for each task placed, where c is the
-// number of nodes that changed since the last. How nodes fall into values is found once for
-// all tasks, O(n log n). Whether the attributes of a node meet the constraints of a task is
-// decided once per task and distinct attribute set. Fit is a first fit over a tree of free
-// room: O(log n) as a rule, O(n) if constraints refuse many nodes that have room.
+// Complexity, n nodes: to place a task is a survey of the nodes, O(n), most of them passed
+// over by a glance at their room. Where a dozen tasks of a group or more are placed with
+// little else between, a tournament tree per value that the task spreads over holds the
+// eligible nodes, best first: O(n) to build, then O(c log n) for each task placed, where c
+// is the number of nodes that changed since the last. Both choose the same node. How nodes
+// fall into values is found once for all tasks, O(n log n). Whether the attributes of a
+// node meet the constraints of a task is decided once per task and distinct attribute set.
+// Fit is a first fit over a tree of free room: O(log n) as a rule, O(n) if constraints
+// refuse many nodes that have room; that a task fits nowhere is remembered until a node has
+// more room. A cluster is made of a canonical snapshot in O(rows of its task table).
 package place

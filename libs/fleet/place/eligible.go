@@ -274,11 +274,11 @@ func (c *Cluster) Nearest(t *Task, except int) (nearest int, ok bool) {
 	k := c.know(t)
 	least := 0.0
 	for i := range c.nodes {
-		n := &c.nodes[i]
-		if i == except || !n.Schedulable || n.gone {
+		if i == except || c.room[i] == none {
 			continue
 		}
-		if l := lack(t.Needs, n.Free); !ok || l < least {
+		if l := lack(&t.Needs, &c.room[i]); !ok || l < least {
+			n := &c.nodes[i]
 			if v := c.verdict(n, k); v == admitted || v == undecided && k.allowsOwn(&n.Node) {
 				nearest, least, ok = i, l, true
 			}
@@ -293,13 +293,21 @@ func (k *known) allowsOwn(n *Node) bool {
 	return ok
 }
 
-// lack is the share of a need that is missing, of the resource that is missing most.
-func lack(need, free fleet.Resources) float64 {
-	share := func(need, free int64) float64 {
-		if need <= max(free, 0) {
-			return 0
-		}
-		return float64(need-max(free, 0)) / float64(need)
+// lack is the share of a need that is missing, of the resource that is missing most. What
+// is free is not below zero.
+func lack(need, free *fleet.Resources) float64 {
+	most := 0.0
+	if need.CPUUnits > free.CPUUnits {
+		most = float64(need.CPUUnits-free.CPUUnits) / float64(need.CPUUnits)
 	}
-	return max(share(need.CPUUnits, free.CPUUnits), share(need.MemoryMiB, free.MemoryMiB), share(need.GPUs, free.GPUs), share(need.ENIs, free.ENIs))
+	if need.MemoryMiB > free.MemoryMiB {
+		most = max(most, float64(need.MemoryMiB-free.MemoryMiB)/float64(need.MemoryMiB))
+	}
+	if need.GPUs > free.GPUs {
+		most = max(most, float64(need.GPUs-free.GPUs)/float64(need.GPUs))
+	}
+	if need.ENIs > free.ENIs {
+		most = max(most, float64(need.ENIs-free.ENIs)/float64(need.ENIs))
+	}
+	return most
 }

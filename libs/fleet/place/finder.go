@@ -3,12 +3,33 @@ package place
 import "github.com/neap-project/neap/libs/fleet"
 
 // finder finds the first node of an order that has room: a tree of the most that is free
-// below each vertex, in each resource by itself.
+// below each vertex.
 type finder struct {
 	order []int
 	where []int32 // leaf of each node, or -1
 	base  int
-	most  []fleet.Resources
+	most  []space
+}
+
+// space is the most that any of some nodes has free: in each resource by itself, and of CPU
+// and memory together, for one node may have much of this and another much of that.
+type space struct {
+	fleet.Resources
+	both int64
+}
+
+func spaceOf(r fleet.Resources) space { return space{r, both(r)} }
+
+// both weighs CPU and memory so that neither hides the other: instances have some four MiB
+// for each CPU unit.
+func both(r fleet.Resources) int64 { return 4*r.CPUUnits + r.MemoryMiB }
+
+func (s *space) holds(needs *fleet.Resources, size int64) bool {
+	return size <= s.both && needs.CPUUnits <= s.CPUUnits && needs.MemoryMiB <= s.MemoryMiB && needs.GPUs <= s.GPUs && needs.ENIs <= s.ENIs
+}
+
+func larger(a, b *space) space {
+	return space{most(a.Resources, b.Resources), max(a.both, b.both)}
 }
 
 // none is the room of a node that takes nothing: less than any need, zero included.
@@ -24,18 +45,19 @@ func (c *Cluster) Order(nodes []int) {
 	for f.base < len(nodes) {
 		f.base *= 2
 	}
-	f.most = make([]fleet.Resources, 2*f.base)
-	for v := range f.most {
-		f.most[v] = none
-	}
+	f.most = make([]space, 2*f.base)
 	for leaf, i := range nodes {
 		f.where[i] = int32(leaf)
-		f.most[f.base+leaf] = c.room[i]
+		f.most[f.base+leaf] = spaceOf(c.room[i])
+	}
+	for v := f.base + len(nodes); v < len(f.most); v++ {
+		f.most[v] = spaceOf(none)
 	}
 	for v := f.base - 1; v >= 1; v-- {
-		f.most[v] = most(f.most[2*v], f.most[2*v+1])
+		f.most[v] = larger(&f.most[2*v], &f.most[2*v+1])
 	}
 	c.finder = f
+	c.grown()
 }
 
 // Fit puts one task on the first eligible node of the order, whatever its strategy. It
@@ -45,25 +67,94 @@ func (c *Cluster) Fit(t *Task) (chosen int, ok bool) {
 	if f == nil || t.broken != nil {
 		return 0, false
 	}
-	k := c.know(t)
-	if chosen, ok = f.find(c, k, 1); ok {
-		c.Put(chosen, t, 1)
+	leaf, ok := f.find(c, c.know(t), both(t.Needs), 1, 0, f.base, 0)
+	if !ok {
+		return 0, false
 	}
-	return chosen, ok
+	chosen = f.order[leaf]
+	c.Put(chosen, t, 1)
+	return chosen, true
 }
 
-func (f *finder) find(c *Cluster, k *known, v int) (int, bool) {
-	if !k.task.Needs.Fits(f.most[v]) {
+// FitUpTo puts as many of count tasks as there is room for where Fit would put them one
+// after the other, tells put of each node and how many, and returns how many they are. The
+// search goes on where it found the last node, for what was put makes no node before it
+// eligible: O(log n) a node as a rule, however many tasks it takes.
+func (c *Cluster) FitUpTo(t *Task, count int, put func(node, count int)) int {
+	f := c.finder
+	if f == nil || t.broken != nil {
+		return 0
+	}
+	k := c.know(t)
+	single := t.Distinct || len(t.Ports) > 0 || t.UsesTasks()
+	left, from := count, 0
+	for left > 0 {
+		leaf, ok := f.find(c, k, both(t.Needs), 1, 0, f.base, from)
+		if !ok {
+			break
+		}
+		n := 1
+		if !single {
+			n = int(t.Needs.Copies(c.room[f.order[leaf]], int64(left)))
+		}
+		c.Put(f.order[leaf], t, n)
+		put(f.order[leaf], n)
+		left -= n
+		if !t.UsesTasks() { // else what was put may have made an earlier node eligible
+			from = leaf
+		}
+	}
+	return count - left
+}
+
+// Fits reports whether Fit would find a node if one were closed. It changes nothing. That
+// there is none is remembered until a node has more room than it had: O(1) from then on.
+func (c *Cluster) Fits(t *Task, closed int) bool {
+	f := c.finder
+	if f == nil || t.broken != nil {
+		return false
+	}
+	if c.FitsNowhere(t) {
+		return false
+	}
+	k := c.know(t)
+	for from := 0; ; {
+		leaf, ok := f.find(c, k, both(t.Needs), 1, 0, f.base, from)
+		switch {
+		case ok && f.order[leaf] == closed:
+			from = leaf + 1
+			continue
+		case !ok && from == 0 && !t.UsesTasks():
+			k.nowhere, c.refusal = c.growth, len(c.journal)
+		}
+		return ok
+	}
+}
+
+// FitsNowhere reports whether it is remembered that no node is eligible for a task.
+func (c *Cluster) FitsNowhere(t *Task) bool { return c.know(t).nowhere == c.growth }
+
+// grown notes that a node may have more room, or that more nodes are looked at: whatever
+// was found to fit nowhere may fit now.
+func (c *Cluster) grown() {
+	c.growths++
+	c.growth = c.growths
+}
+
+// find returns the first leaf, not before one, of an eligible node below a vertex, whose
+// leaves begin at lo and are so many. Size is both of the needs.
+func (f *finder) find(c *Cluster, k *known, size int64, v, lo, width, from int) (leaf int, ok bool) {
+	if lo+width <= from || !f.most[v].holds(&k.task.Needs, size) {
 		return 0, false
 	}
 	if v >= f.base {
-		i := f.order[v-f.base]
-		return i, c.admits(i, k)
+		return lo, c.admits(f.order[lo], k)
 	}
-	if i, ok := f.find(c, k, 2*v); ok {
-		return i, true
+	width /= 2
+	if leaf, ok = f.find(c, k, size, 2*v, lo, width, from); ok {
+		return leaf, true
 	}
-	return f.find(c, k, 2*v+1)
+	return f.find(c, k, size, 2*v+1, lo+width, width, from)
 }
 
 // refresh follows a change of a node.
@@ -72,9 +163,9 @@ func (f *finder) refresh(c *Cluster, i int) {
 		return
 	}
 	v := f.base + int(f.where[i])
-	f.most[v] = c.room[i]
+	f.most[v] = spaceOf(c.room[i])
 	for v /= 2; v >= 1; v /= 2 {
-		m := most(f.most[2*v], f.most[2*v+1])
+		m := larger(&f.most[2*v], &f.most[2*v+1])
 		if m == f.most[v] {
 			return
 		}

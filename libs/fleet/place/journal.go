@@ -1,10 +1,6 @@
 package place
 
-import (
-	"fmt"
-
-	"github.com/neap-project/neap/libs/fleet"
-)
+import "fmt"
 
 // Mark is a point in the history of a cluster to go back to.
 type Mark int
@@ -15,7 +11,6 @@ type change struct {
 	node  int32
 	count int32
 	task  *Task
-	room  fleet.Resources
 }
 
 type changeKind uint8
@@ -45,26 +40,32 @@ func (c *Cluster) Rollback(m Mark) {
 		last := c.journal[len(c.journal)-1]
 		c.journal = c.journal[:len(c.journal)-1]
 		c.undo(last)
+		if c.refusal > len(c.journal) { // a task was found to fit nowhere after this step
+			c.grown()
+			c.refusal = 0
+		}
 	}
 }
 
 // Forget drops the history: no earlier mark may be rolled back to. A cluster that lives
 // long calls it once in a while.
 func (c *Cluster) Forget() {
-	c.journal, c.marks = nil, 0
+	c.journal, c.rooms, c.marks, c.refusal = nil, nil, 0, 0
 }
 
-func (c *Cluster) record(ch change) {
+// record notes a step if there is a mark to go back to.
+func (c *Cluster) record(ch change) bool {
 	if c.marks > 0 {
 		c.journal = append(c.journal, ch)
 	}
+	return c.marks > 0
 }
 
 func (c *Cluster) undo(ch change) {
 	i := int(ch.node)
 	switch ch.kind {
 	case nodeAdded:
-		c.nodes, c.room = c.nodes[:i], c.room[:i]
+		c.nodes, c.room, c.alike = c.nodes[:i], c.room[:i], c.alike[:i]
 		for g := range c.tallies {
 			if t := &c.tallies[g]; len(t.count) > i {
 				t.count = t.count[:i]
@@ -72,17 +73,21 @@ func (c *Cluster) undo(ch change) {
 		}
 		c.shape++
 		c.finder = nil
+		c.grown()
 		return
 	case nodeRemoved:
 		c.nodes[i].gone = false
+		c.removals++
 	case nodeScheduled:
 		c.nodes[i].Schedulable = !c.nodes[i].Schedulable
 	case roomReserved:
-		c.nodes[i].Free = c.nodes[i].Free.Add(ch.room)
+		last := len(c.rooms) - 1
+		c.nodes[i].Free = c.nodes[i].Free.Add(c.rooms[last])
+		c.rooms = c.rooms[:last]
 	case taskMoved:
-		c.shift(i, c.groupOf(ch.task.Group), ch.task, -ch.count, true)
+		c.shift(i, c.know(ch.task).group, ch.task, -ch.count, true)
 	case taskHeld:
-		c.shift(i, c.groupOf(ch.task.Group), ch.task, -ch.count, false)
+		c.shift(i, c.know(ch.task).group, ch.task, -ch.count, false)
 	}
 	c.touch(i)
 }

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// scansBeforeIndex is how often a task is placed by looking at every node before an index
-// pays: building one costs a few scans.
+// scansBeforeIndex is how often chance picks among the ties of a task in the order of nodes;
+// after that it picks in the order of an index.
 const scansBeforeIndex = 3
 
 // Place chooses a node for one task as ECS does and puts the task on it. Each rule of the
@@ -14,15 +14,70 @@ const scansBeforeIndex = 3
 // chance, or to the lowest ID if rng is nil. A strategy never blocks: ok is false only if
 // no node is eligible.
 func (c *Cluster) Place(t *Task, rng *rand.Rand) (chosen int, ok bool) {
-	k := c.know(t)
+	return c.place(t, 1, rng)
+}
+
+// What a survey costs and what an index does, measured: to build one takes as long as so
+// many surveys, to catch up with so many changes as long as one node of a survey.
+const (
+	surveysPerBuild = 12
+	nodesPerChange  = 25
+)
+
+// indexPays reports whether to place so many tasks by the index of a task: if it is not far
+// behind, or if there are so many of them, or have been with little else between, that it
+// is worth building one.
+func (c *Cluster) indexPays(k *known, of int) bool {
+	if x := k.index; x != nil && x.shape == c.shape && x.seen >= c.dropped && c.behind(x)*nodesPerChange < of*len(c.nodes) {
+		return true
+	}
+	now := c.dropped + len(c.touched)
+	if (now-k.last)*nodesPerChange < len(c.nodes) {
+		k.lately++
+	} else {
+		k.lately = 0
+	}
+	k.last = now
+	return of+k.lately >= surveysPerBuild
+}
+
+// PlaceUpTo places as many of count tasks as there is room for, and returns how many.
+func (c *Cluster) PlaceUpTo(t *Task, count int, rng *rand.Rand) int {
+	return c.PlaceEach(t, count, rng, func(int) {})
+}
+
+// PlaceEach is PlaceUpTo that tells put of the node of each task.
+func (c *Cluster) PlaceEach(t *Task, count int, rng *rand.Rand, put func(node int)) int {
+	for placed := range count {
+		node, ok := c.place(t, count-placed, rng)
+		if !ok {
+			return placed
+		}
+		put(node)
+	}
+	return count
+}
+
+// place places one of so many tasks that are going to be placed.
+func (c *Cluster) place(t *Task, of int, rng *rand.Rand) (chosen int, ok bool) {
 	if t.broken != nil {
 		return 0, false
 	}
-	if k.index == nil && k.scans < scansBeforeIndex || !indexable(t.chain) {
+	k := c.know(t)
+	early := k.scans < scansBeforeIndex
+	if early {
 		k.scans++
+	}
+	// Chance picks among ties in the order of a scan, and later in that of an index: which of
+	// them it is must not depend on what was asked for without chance. The lowest ID is the
+	// same in both.
+	switch {
+	case !indexable(t.chain) || early && rng != nil:
 		chosen, ok = c.scan(k, rng)
-	} else {
+	case c.indexPays(k, of):
 		chosen, ok = c.indexed(k, rng)
+	default:
+		chosen, ok = c.survey(k, rng)
 	}
 	if ok {
 		c.Put(chosen, t, 1)
@@ -30,24 +85,15 @@ func (c *Cluster) Place(t *Task, rng *rand.Rand) (chosen int, ok bool) {
 	return chosen, ok
 }
 
-// PlaceUpTo places as many of count tasks as there is room for, and returns how many.
-func (c *Cluster) PlaceUpTo(t *Task, count int, rng *rand.Rand) int {
-	for placed := range count {
-		if _, ok := c.Place(t, rng); !ok {
-			return placed
-		}
-	}
-	return count
-}
-
 // scan chooses by looking at every node.
 func (c *Cluster) scan(k *known, rng *rand.Rand) (int, bool) {
-	var candidates []int
+	candidates := c.scratch[:0]
 	for i := range c.nodes {
 		if c.admits(i, k) {
 			candidates = append(candidates, i)
 		}
 	}
+	c.scratch = candidates
 	if len(candidates) == 0 {
 		return 0, false
 	}

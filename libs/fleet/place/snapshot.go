@@ -14,8 +14,10 @@ import (
 func FromSnapshot(s *fleet.Snapshot) (*Cluster, []*Task, error) {
 	var problems []error
 	tasks := make([]*Task, len(s.TaskGroups))
+	parsed := map[string]*constraint{} // services share a few
 	for j := range s.TaskGroups {
-		t, err := Compile(&s.TaskGroups[j])
+		t, err := compileSharing(&s.TaskGroups[j], parsed)
+		t.Index = j
 		if err != nil {
 			problems = append(problems, err)
 		}
@@ -26,6 +28,7 @@ func FromSnapshot(s *fleet.Snapshot) (*Cluster, []*Task, error) {
 		sets[j] = NewAttributes(set...)
 	}
 	c := New()
+	c.Grow(len(s.Instances))
 	for i := range s.Instances {
 		inst := &s.Instances[i]
 		n := Node{
@@ -45,31 +48,52 @@ func FromSnapshot(s *fleet.Snapshot) (*Cluster, []*Task, error) {
 		}
 		c.Add(n)
 	}
-	c.reserve(s.Tasks)
-	numbers := make([]int32, len(tasks))
-	for j, t := range tasks {
-		numbers[j] = c.groupOf(t.Group)
-	}
-	for _, tc := range s.Tasks {
-		if tc.Running > 0 {
-			c.shift(tc.Instance, numbers[tc.Group], tasks[tc.Group], int32(tc.Running), false)
-		}
-	}
+	c.hold(s.Tasks, tasks)
 	if err := errors.Join(problems...); err != nil {
 		return c, tasks, fmt.Errorf("task groups of %s: %w", s.Cluster, err)
 	}
 	return c, tasks, nil
 }
 
-// reserve makes room for what the nodes are going to hold, all at once.
-func (c *Cluster) reserve(counts []fleet.TaskCount) {
-	per := make([]int, len(c.nodes))
+// hold notes the tasks of a task table, O(rows) if it is in canonical order: then no row
+// has to be looked for among the others of its node.
+func (c *Cluster) hold(counts []fleet.TaskCount, tasks []*Task) {
+	numbers := make([]int32, len(tasks))
+	for j, t := range tasks {
+		numbers[j] = c.groupOf(t.Group)
+	}
+	c.reserve(counts, numbers)
+	last, ordered := fleet.TaskCount{Instance: -1}, true
 	for _, tc := range counts {
-		per[tc.Instance]++
+		ordered = ordered && (tc.Instance > last.Instance || tc.Instance == last.Instance && tc.Group > last.Group)
+		last = tc
+		t, group, count := tasks[tc.Group], numbers[tc.Group], int32(tc.Running)
+		switch {
+		case count <= 0:
+		case !ordered || len(t.Ports) > 0:
+			c.shift(tc.Instance, group, t, count, false)
+		default:
+			n := &c.nodes[tc.Instance]
+			n.held = append(n.held, held{task: t, group: group, count: count})
+			n.running += int64(count)
+			c.tallies[group].add(tc.Instance, count)
+		}
+	}
+}
+
+// reserve makes room for what nodes and tallies are going to hold, all at once.
+func (c *Cluster) reserve(counts []fleet.TaskCount, numbers []int32) {
+	perNode, perGroup := make([]int, len(c.nodes)), make([]int, len(c.tallies))
+	for i := range counts {
+		perNode[counts[i].Instance]++
+		perGroup[numbers[counts[i].Group]]++
 	}
 	all := make([]held, len(counts))
-	for i, n := range per {
-		c.nodes[i].held = all[:0:n]
-		all = all[n:]
+	for i, n := range perNode {
+		c.nodes[i].held, all = all[:0:n], all[n:]
+	}
+	nodes := make([]int32, len(counts))
+	for g, n := range perGroup {
+		c.tallies[g].nodes, nodes = nodes[:0:n], nodes[n:]
 	}
 }

@@ -18,6 +18,7 @@ type Task struct {
 	Ports            fleet.Ports
 	Distinct         bool
 	CapacityProvider string
+	Index            int  // of its task group in the snapshot it was compiled for, else fleet.NoIndex
 	Reserved         bool // room that is kept, not a task: expressions do not see it
 
 	zones    []fleet.Zone
@@ -30,7 +31,8 @@ type Task struct {
 	usesNode bool     // an expression asks for what differs from node to node
 }
 
-// constraint is one memberOf expression with what was found out about it.
+// constraint is one memberOf expression with what was found out about it. It never changes,
+// and tasks share it.
 type constraint struct {
 	expr *query.Expr
 	// usesTasks is set if the answer changes with what is placed, usesNode if it depends
@@ -63,9 +65,13 @@ const architectureAttribute = "ecs.cpu-architecture"
 // Compile makes a task group ready for placement. If a constraint cannot be parsed or a
 // strategy is unknown, the error says so and the task is still returned: it is eligible
 // nowhere, so that one bad group never stops the others.
-func Compile(g *fleet.TaskGroup) (*Task, error) {
+func Compile(g *fleet.TaskGroup) (*Task, error) { return compileSharing(g, nil) }
+
+// compileSharing is Compile with the expressions that were parsed already, to add to; nil is none.
+func compileSharing(g *fleet.TaskGroup, parsed map[string]*constraint) (*Task, error) {
 	t := &Task{
 		Name:             Name(g),
+		Index:            fleet.NoIndex,
 		Group:            g.Group,
 		Needs:            g.Needs,
 		Ports:            g.Ports,
@@ -81,7 +87,7 @@ func Compile(g *fleet.TaskGroup) (*Task, error) {
 		t.names = append(t.names, a.Name)
 	}
 	for _, text := range g.Constraints {
-		if err := t.constrain(text); err != nil && t.broken == nil {
+		if err := t.constrain(text, parsed); err != nil && t.broken == nil {
 			t.broken = fmt.Errorf("compile %s: %w", t.Name, err)
 		}
 	}
@@ -111,25 +117,46 @@ func (t *Task) UsesTasks() bool {
 	return slices.ContainsFunc(t.exprs, func(c *constraint) bool { return c.usesTasks })
 }
 
+// AsksFor reports whether what the task requires or one of its expressions depends on an
+// attribute.
+func (t *Task) AsksFor(attribute string) bool {
+	_, asks := slices.BinarySearch(t.names, attribute)
+	return asks
+}
+
 // SpreadsZones reports whether the strategy of the task spreads it over zones.
 func (t *Task) SpreadsZones() bool {
 	return slices.ContainsFunc(t.chain, func(r rule) bool { return r.kind == spreadValue && r.field == zoneAttribute })
 }
 
-func (t *Task) constrain(text string) error {
+func (t *Task) constrain(text string, parsed map[string]*constraint) error {
+	c := parsed[text]
+	if c == nil {
+		var err error
+		if c, err = parse(text); err != nil {
+			return err
+		}
+		if parsed != nil {
+			parsed[text] = c
+		}
+	}
+	t.usesNode = t.usesNode || c.usesNode
+	t.exprs = append(t.exprs, c)
+	t.names = append(t.names, c.expr.Attributes()...)
+	return nil
+}
+
+func parse(text string) (*constraint, error) {
 	expr, err := query.Parse(text)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c := &constraint{expr: expr, usesTasks: expr.UsesTasks()}
 	// A literal that happens to hold one of these words costs time, not correctness.
 	for _, word := range []string{"agentVersion", "agentConnected", "ec2InstanceId", "registeredAt"} {
 		c.usesNode = c.usesNode || strings.Contains(expr.String(), word)
 	}
-	t.usesNode = t.usesNode || c.usesNode
-	t.exprs = append(t.exprs, c)
-	t.names = append(t.names, expr.Attributes()...)
-	return nil
+	return c, nil
 }
 
 // compileStrategy reads the strategy of a group. A service without one is spread over

@@ -71,6 +71,9 @@ func (d *draft) bootTimeout(inst *fleet.Instance) time.Duration {
 func (d *draft) settle() map[fleet.InstanceID]*fleet.Action {
 	hands := map[fleet.InstanceID]*fleet.Action{}
 	byAction := map[fleet.ActionID][]*fleet.Instance{}
+	if len(d.mem.Open) == 0 {
+		return hands
+	}
 	byID := make(map[fleet.InstanceID]*fleet.Instance, len(d.snap.Instances))
 	for i := range d.snap.Instances {
 		inst := &d.snap.Instances[i]

@@ -3,6 +3,8 @@ package plan_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
+	"runtime/metrics"
 	"testing"
 	"time"
 
@@ -33,9 +35,18 @@ func catalogue() []fleet.InstanceType {
 	return types
 }
 
-// large is a cluster of n instances with some thirty tasks each, of n/5 services. If no
-// tasks wait, a tenth of the instances is half empty; else there is little room.
-func large(n, waiting int) (fleet.Snapshot, fleet.Policy) {
+// A shape says what a large cluster is like.
+type shape struct {
+	instances int
+	waiting   int // tasks, of 25 services
+	half      int // every so many instances is half empty; 0 is none
+	spare     int // instances in a hundred that hold nothing, for the headroom
+}
+
+// large is a cluster of some twenty tasks an instance and two services for every five:
+// 5,000 instances, 100,000 tasks, 2,000 services. It is full but for what its shape says.
+func large(c shape) (fleet.Snapshot, fleet.Policy) {
+	n := c.instances
 	rng := rand.New(rand.NewPCG(1, uint64(n)))
 	no := false
 	pol := fleet.Policy{
@@ -51,12 +62,12 @@ func large(n, waiting int) (fleet.Snapshot, fleet.Policy) {
 		s.Subnets = append(s.Subnets, fleet.Subnet{ID: fleet.SubnetID("subnet-" + zone), Zone: fleet.Zone(zone), VPC: "vpc-1", FreeAddresses: 8000})
 		s.AttributeSets = append(s.AttributeSets, []fleet.Attribute{{Name: "ecs.availability-zone", Value: zone}, {Name: "ecs.instance-type", Value: "m7i.4xlarge"}, {Name: "ecs.capability.task-eni"}})
 	}
-	groups := max(n/5, 10)
+	groups := max(2*n/5, 30)
 	for g := range groups {
 		name := fmt.Sprintf("s%04d", g)
 		s.TaskGroups = append(s.TaskGroups, fleet.TaskGroup{
 			Group: "service:" + name, TaskDefinition: name + ":1", Distinct: g%20 == 7,
-			Needs: fleet.Resources{CPUUnits: 128 << rng.IntN(4), MemoryMiB: int64(256+64*rng.IntN(8)) << rng.IntN(3)},
+			Needs: fleet.Resources{CPUUnits: 192 << rng.IntN(4), MemoryMiB: int64(512+128*rng.IntN(8)) << rng.IntN(3)},
 		})
 		if g%10 == 3 {
 			s.TaskGroups[g].Constraints = []string{"attribute:ecs.instance-type =~ m7i.*"}
@@ -71,9 +82,12 @@ func large(n, waiting int) (fleet.Snapshot, fleet.Policy) {
 			Registered: fleet.Resources{CPUUnits: 16384, MemoryMiB: 62367, ENIs: 7},
 		}
 		inst.Remaining = inst.Registered
-		full := 0.95
-		if i%10 == 0 && waiting == 0 {
+		full := 0.97
+		if c.half > 0 && i%c.half == 0 {
 			full = 0.4
+		}
+		if i*c.spare/100 < (i+1)*c.spare/100 {
+			full = 0
 		}
 		for range 200 {
 			g := rng.IntN(groups)
@@ -103,8 +117,8 @@ func large(n, waiting int) (fleet.Snapshot, fleet.Policy) {
 	}
 	for g := range groups {
 		missing := 0
-		if waiting > 0 && g < 25 {
-			missing = waiting / 25
+		if g < 25 {
+			missing = c.waiting / 25
 		}
 		s.Services = append(s.Services, fleet.Service{
 			Name: fleet.ServiceName(s.TaskGroups[g].Group[len("service:"):]), Scheduling: fleet.Replica, Desired: running[g] + missing, MinHealthyPercent: 100, MaxPercent: 200,
@@ -117,36 +131,72 @@ func large(n, waiting int) (fleet.Snapshot, fleet.Policy) {
 
 var sizes = []int{500, 1500, 5000}
 
-// BenchmarkMake plans for a cluster at rest, with a tenth of it to consolidate, and for
-// the same cluster with little room and tasks that wait.
+// BenchmarkMake plans for clusters with little room in which tasks wait, and for clusters
+// with nothing waiting of which a tenth is half empty: all of that could go.
 func BenchmarkMake(b *testing.B) {
-	for _, waiting := range []int{0, 500, 10_000} {
+	for _, waiting := range []int{500, 10_000} {
 		for _, n := range sizes {
-			snap, pol := large(n, waiting)
-			b.Run(fmt.Sprintf("waiting=%d/instances=%d", waiting, n), func(b *testing.B) {
-				b.ReportAllocs()
-				var p fleet.Plan
-				for b.Loop() {
-					p = plan.Make(snap, pol, fleet.Memory{Generation: 1})
-				}
-				launched, idle := 0, len(p.Idle)
-				for _, a := range p.Actions {
-					if a.Launch != nil {
-						launched += a.Launch.Count
-					}
-				}
-				b.ReportMetric(float64(launched), "launched")
-				b.ReportMetric(float64(idle), "idle")
-				b.ReportMetric(float64(len(snap.Tasks)), "tasks")
-			})
+			benchmarkMake(b, fmt.Sprintf("waiting=%d/instances=%d", waiting, n), shape{instances: n, waiting: waiting, spare: 4})
 		}
 	}
+	for _, n := range sizes {
+		benchmarkMake(b, fmt.Sprintf("halfempty/instances=%d", n), shape{instances: n, half: 10})
+	}
+}
+
+// BenchmarkMakeNothing plans for clusters in which there is nothing to do: all tasks run,
+// the headroom is there, and nothing has been idle for long enough to go.
+func BenchmarkMakeNothing(b *testing.B) {
+	for _, n := range []int{1000, 5000} {
+		p := benchmarkMake(b, fmt.Sprintf("instances=%d", n), shape{instances: n, spare: 7})
+		if len(p.Actions) > 0 {
+			b.Fatalf("%d instances: %d actions, such as %s", n, len(p.Actions), p.Actions[0].Reason)
+		}
+	}
+}
+
+// benchmarkMake makes one plan again and again, and returns it. Beside time and what was
+// allocated it reports the most memory that the process held after a plan, the snapshot
+// included.
+func benchmarkMake(b *testing.B, name string, c shape) (p fleet.Plan) {
+	snap, pol := large(c)
+	tasks, launched := 0, 0
+	for i := range snap.Tasks {
+		tasks += snap.Tasks[i].Running
+	}
+	b.Run(name, func(b *testing.B) {
+		b.ReportAllocs()
+		debug.FreeOSMemory() // what other benchmarks left
+		var held uint64
+		for b.Loop() {
+			p = plan.Make(snap, pol, fleet.Memory{Generation: 1})
+			held = max(held, memoryHeld())
+		}
+		launched = 0
+		for _, a := range p.Actions {
+			if a.Launch != nil {
+				launched += a.Launch.Count
+			}
+		}
+		b.ReportMetric(float64(held)/(1<<20), "MiB")
+		b.ReportMetric(float64(launched), "launched")
+		b.ReportMetric(float64(len(p.Idle)), "idle")
+		b.ReportMetric(float64(tasks), "tasks")
+	})
+	return p
+}
+
+// memoryHeld is what the runtime has from the operating system and has not given back.
+func memoryHeld() uint64 {
+	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64() - s[1].Value.Uint64()
 }
 
 // BenchmarkPlace puts 500 tasks of 25 services on a cluster by their strategies.
 func BenchmarkPlace(b *testing.B) {
 	for _, n := range sizes {
-		snap, _ := large(n, 0)
+		snap, _ := large(shape{instances: n, half: 10})
 		b.Run(fmt.Sprintf("tasks=500/instances=%d", n), func(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()

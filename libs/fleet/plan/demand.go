@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/neap-project/neap/libs/fleet"
-	"github.com/neap-project/neap/libs/fleet/place"
 )
 
 // demand is a number of like tasks that need a place: a service wants them, or they have
@@ -17,7 +16,10 @@ type demand struct {
 	deployment string
 	count      int
 	since      time.Time
-	from       int // the instance they leave, or fleet.NoIndex
+	armed      time.Time // since when launches could have helped it and its service was not updated
+	desired    int       // of the service
+	from       int       // the instance they leave, or fleet.NoIndex
+	forgo      int       // of count: the policy launches nothing for these
 
 	put      []put // where they were put, for the time being
 	fitNow   int   // of count: on instances that are there
@@ -34,10 +36,13 @@ type put struct {
 
 func (w *demand) left() int { return w.count - w.fitNow - w.fitSoon - w.launched }
 
+// wanting is how many of those that are left may be launched for.
+func (w *demand) wanting() int { return max(w.left()-w.forgo, 0) }
+
 // findDemand lists what services want and do not have, and what has to move.
 func (d *draft) findDemand() {
 	byGroup := map[int]*demand{}
-	want := func(group int, deployment string, count int) {
+	want := func(group int, deployment string, count, forgo int) {
 		if count <= 0 {
 			return
 		}
@@ -48,17 +53,19 @@ func (d *draft) findDemand() {
 			d.demand = append(d.demand, w)
 		}
 		w.count = min(w.count+count, mostTasks)
+		w.forgo += forgo
 	}
+	known := d.known()
 	for i := range d.snap.Services {
 		if svc := &d.snap.Services[i]; svc.Scheduling != fleet.Daemon {
-			d.findMissing(svc, want)
+			d.findMissing(svc, known, want)
 		}
 	}
 	for _, w := range d.snap.Waiting {
-		want(w.Group, d.deploymentOf(w.Group), w.Count)
+		want(w.Group, d.deploymentOf(w.Group), w.Count, 0)
 	}
 	for _, w := range d.demand {
-		w.since = d.since(w)
+		d.remember(w)
 	}
 	d.sortDemand(d.demand)
 	for i := range d.snap.Instances {
@@ -69,16 +76,39 @@ func (d *draft) findDemand() {
 	d.sortDemand(d.moves)
 }
 
+// known is how many tasks of a group there are, waiting ones included, for the groups of
+// which some wait.
+func (d *draft) known() map[int]int {
+	known := map[int]int{}
+	for _, w := range d.snap.Waiting {
+		if !w.Refused { // these do not exist
+			known[w.Group] += w.Count
+		}
+	}
+	if len(known) == 0 {
+		return nil
+	}
+	for _, tc := range d.snap.Tasks {
+		if _, waits := known[tc.Group]; waits {
+			known[tc.Group] += tc.Running
+		}
+	}
+	return known
+}
+
 // findMissing applies the formula of the ECS scheduler: per deployment what is desired and
-// neither running nor pending, within the maximum percentage of the service.
-func (d *draft) findMissing(svc *fleet.Service, want func(group int, deployment string, count int)) {
+// neither running nor pending, within the maximum percentage of the service. Tasks that
+// wait without an instance are no part of it, whether ECS counts them as pending or not:
+// they are demand of their own.
+func (d *draft) findMissing(svc *fleet.Service, known map[int]int, want func(group int, deployment string, count, forgo int)) {
 	held := 0
+	has := func(dep *fleet.Deployment) int { return max(dep.Running+dep.Pending, known[dep.Group]) }
 	for i := range svc.Deployments {
-		held += svc.Deployments[i].Running + svc.Deployments[i].Pending
+		held += has(&svc.Deployments[i])
 	}
 	room := atMost(svc) - held
 	for _, dep := range primaryFirst(svc.Deployments) {
-		missing := dep.Desired - dep.Running - dep.Pending
+		missing := dep.Desired - has(&dep)
 		switch {
 		case missing <= 0:
 			continue
@@ -88,10 +118,28 @@ func (d *draft) findMissing(svc *fleet.Service, want func(group int, deployment 
 		case !dep.Primary && dep.Rollout != "":
 			continue // a rolling deployment starts tasks of the primary only
 		}
-		missing = min(missing, room)
-		room -= max(missing, 0)
-		want(dep.Group, dep.ID, missing)
+		missing = max(min(missing, room), 0)
+		room -= missing
+		forgo := 0
+		if dep.Rollout != "" {
+			forgo = d.surplus(svc, held, missing)
+		}
+		want(dep.Group, dep.ID, missing, forgo)
 	}
+}
+
+// surplus is how many of the tasks that a rolling deployment would start at once it can go
+// on without, if that is all the policy wants to launch for. What replaces nothing is never
+// surplus; of the others ECS needs room for one, or for none where it may stop a task first.
+func (d *draft) surplus(svc *fleet.Service, held, missing int) int {
+	if d.pol.ScaleUp.Surge != fleet.SurgeProgress {
+		return 0
+	}
+	needs := max(svc.Desired-held, 0)
+	if atLeast(svc) >= svc.Desired {
+		needs++
+	}
+	return max(missing-needs, 0)
 }
 
 func primaryFirst(deployments []fleet.Deployment) []fleet.Deployment {
@@ -140,22 +188,53 @@ func (d *draft) deploymentOf(group int) string {
 }
 
 func (d *draft) service(group int) (*fleet.Service, bool) {
-	i, ok := d.byName[d.snap.TaskGroups[group].Group]
-	if !ok {
+	i := d.services[group]
+	if i == fleet.NoIndex {
 		return nil, false
 	}
 	return &d.snap.Services[i], true
 }
 
-// since is how long a demand has been unmet: memory knows, or it begins now.
-func (d *draft) since(w *demand) time.Time {
+// remember finds out how long a demand has been unmet, and how long launches could have
+// helped it. A new task definition is a new deployment, and so a new demand; another desired
+// count arms it anew.
+func (d *draft) remember(w *demand) {
 	name := d.snap.TaskGroups[w.group].Group
-	for _, known := range d.mem.Demand {
-		if known.Group == name && known.Deployment == w.deployment {
-			return known.Since
-		}
+	if svc, ok := d.service(w.group); ok {
+		w.desired = svc.Desired
 	}
-	return d.now
+	w.since, w.armed = d.now, d.now
+	for _, known := range d.mem.Demand {
+		if known.Group != name || known.Deployment != w.deployment {
+			continue
+		}
+		w.since = known.Since
+		if known.Desired == w.desired {
+			w.armed = known.Since
+			if !known.Armed.IsZero() {
+				w.armed = known.Armed
+			}
+		}
+		return
+	}
+}
+
+// heldBack reports whether it is not the demand's fault that it is not met: Neap could not
+// launch for it, or was told not to. Such time does not count against it.
+func (d *draft) heldBack(w *demand) bool {
+	if *d.pol.DryRun {
+		return true
+	}
+	if w.left() == 0 {
+		return false
+	}
+	switch w.reason.Code {
+	case fleet.ReasonShortage, fleet.ReasonLimit, fleet.ReasonBudget, fleet.ReasonSetback, fleet.ReasonPaused,
+		fleet.ReasonIncomplete, fleet.ReasonStale, fleet.ReasonPace, fleet.ReasonSurge:
+		return true
+	default:
+		return false
+	}
 }
 
 // findMoves lists the tasks that ECS has to start elsewhere before an instance is empty.
@@ -273,13 +352,7 @@ func (d *draft) place(w *demand, soon bool) {
 	if d.snap.TaskGroups[w.group].Unsized {
 		return
 	}
-	for range w.left() {
-		node, ok := d.cluster.Place(d.tasks[w.group], nil)
-		if !ok {
-			return
-		}
-		w.note(node, soon)
-	}
+	d.cluster.PlaceEach(d.tasks[w.group], w.left(), nil, func(node int) { w.note(node, soon) })
 }
 
 func (w *demand) note(node int, soon bool) {
@@ -318,4 +391,4 @@ func subjectOf(group string) string {
 	return "task/" + group
 }
 
-func (d *draft) nameOf(group int) string { return place.Name(&d.snap.TaskGroups[group]) }
+func (d *draft) nameOf(group int) string { return d.tasks[group].Name }

@@ -18,11 +18,11 @@ func (d *draft) refuse(wishes []*wish, why fleet.Reason) {
 			r := why
 			r.Subject = "headroom"
 			r.Facts = append([]fleet.Fact{{Name: "unit", Value: x.unit.name}}, r.Facts...)
-			d.out.Reasons = append(d.out.Reasons, r)
+			d.note(r)
 			continue
 		}
 		for _, w := range x.demands {
-			if w.left() > 0 {
+			if w.wanting() > 0 {
 				w.reason = why
 				w.reason.Subject = d.subject(w.group)
 			}
@@ -31,23 +31,30 @@ func (d *draft) refuse(wishes []*wish, why fleet.Reason) {
 }
 
 // whyNot says why no offering may be launched for a wish: the constraint that none meets,
-// the size that none has, or the capacity that none has now.
-func (d *draft) whyNot(x *wish, closed map[fleet.LaunchSpecName]bool) fleet.Reason {
+// the size that none has, or the capacity that none has now. A limit of a launch spec is for
+// the caller to tell of.
+func (d *draft) whyNot(x *wish, rooms map[fleet.LaunchSpecName]usage) (why fleet.Reason, limited bool) {
 	m := d.market
 	if len(m.offers) == 0 {
 		return fleet.Because(fleet.ReasonNoMatch, "", "clause", "launch specs",
-			"why", "no instance type passes the filters, has a price and is sold in the zone of a subnet with free addresses")
+			"why", "no instance type passes the filters, has a price and is sold in the zone of a subnet with free addresses"), false
 	}
 	var until time.Time
 	var held *fleet.Setback
 	nearest, lack := -1, 0.0
 	first := place.Refusal{}
+	full, tooGood := false, false
 	for i := range m.offers {
 		o := &m.offers[i]
-		if closed[o.spec.Name] {
-			return specLimit(o.spec)
-		}
 		r, ok := m.shelf.Eligible(i, x.task)
+		if ok && !rooms[o.spec.Name].holds(o.typ) {
+			full = true
+			continue
+		}
+		if ok && o.tooGood(x.task) {
+			tooGood = true
+			continue
+		}
 		if ok {
 			if o.setback != nil && (held == nil || o.setback.Until.Before(held.Until)) {
 				held = o.setback
@@ -69,20 +76,26 @@ func (d *draft) whyNot(x *wish, closed map[fleet.LaunchSpecName]bool) fleet.Reas
 	}
 	switch {
 	case held != nil:
-		return setBack(held, "")
+		return setBack(held, ""), false
+	case full:
+		return fleet.Reason{}, true
 	case !until.IsZero():
-		return fleet.Because(fleet.ReasonShortage, "", "until", until.UTC().Format(time.RFC3339))
+		return fleet.Because(fleet.ReasonShortage, "", "until", until.UTC().Format(time.RFC3339)), false
+	case tooGood:
+		why = fleet.Because(fleet.ReasonNoMatch, "", "clause", "instanceTypes.gpu", "why", "only types with GPUs hold it, and the policy keeps these for tasks that need one")
 	case nearest >= 0:
 		o := &m.offers[nearest]
-		return fleet.Because(fleet.ReasonTooLarge, "", "nearest", fmt.Sprintf("%s of launch spec %s", o.Type, o.spec.Name),
+		why = fleet.Because(fleet.ReasonTooLarge, "", "nearest", fmt.Sprintf("%s of launch spec %s", o.Type, o.spec.Name),
 			"shortfall", x.task.Needs.Shortfall(m.shelf.Free(nearest)))
 	default:
 		clause := first.Clause
 		if clause == "" {
 			clause = string(first.Kind)
 		}
-		return fleet.Because(fleet.ReasonNoMatch, "", "clause", clause, "why", first.Detail)
+		why = fleet.Because(fleet.ReasonNoMatch, "", "clause", clause, "why", first.Detail)
 	}
+	why.Considered = d.ruledOut(x)
+	return why, false
 }
 
 // launchReason says what instances are launched for.
@@ -182,6 +195,10 @@ func (d *draft) rule(f *fresh, i int) string {
 		return "holds it and costs more"
 	case o.Lifecycle != chosen.Lifecycle:
 		return fmt.Sprintf("holds it; the policy wants %s here", chosen.Lifecycle)
+	case o.spec == chosen.spec && o.weighed-o.Price > chosen.weighed-chosen.Price && o.Lifecycle == fleet.Spot:
+		return "holds it; its pool is in short supply"
+	case o.spec == chosen.spec && o.weighed > chosen.weighed:
+		return "holds it; another type is preferred"
 	default:
 		return "holds it"
 	}

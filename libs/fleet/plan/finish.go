@@ -81,6 +81,7 @@ func (d *draft) launchAction(f *fresh) {
 	if headroom > 0 {
 		l.For = append(l.For, fleet.Carried{What: "headroom", Count: headroom})
 	}
+	l.Left, l.Packing = d.leftBy(f), f.packing
 	d.act(fleet.Action{Kind: fleet.ActionLaunch, Reason: d.launchReason(f), Launch: &l})
 }
 
@@ -111,6 +112,7 @@ func (d *draft) finish() fleet.Plan {
 	for _, w := range d.demand {
 		d.out.Demand = append(d.out.Demand, d.answer(w))
 	}
+	d.noteServices()
 	slices.SortFunc(d.out.Demand, func(a, b fleet.UnmetDemand) int {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Deployment, b.Deployment), cmp.Compare(a.Count, b.Count))
 	})
@@ -124,7 +126,7 @@ func (d *draft) finish() fleet.Plan {
 		return digest
 	}
 	d.out.Snapshot = fill(d.snap.Digest())
-	d.out.Policy = fill(d.pol.Digest())
+	d.out.Policy = fill(d.policyDigest())
 	d.out.Memory = fill(d.mem.Digest())
 	if e := d.out.Seal(); err == nil {
 		err = e
@@ -138,8 +140,11 @@ func (d *draft) finish() fleet.Plan {
 // answer says what became of a demand.
 func (d *draft) answer(w *demand) fleet.UnmetDemand {
 	u := fleet.UnmetDemand{
-		Group: d.snap.TaskGroups[w.group].Group, Deployment: w.deployment, Count: w.count, Since: w.since,
+		Group: d.snap.TaskGroups[w.group].Group, Deployment: w.deployment, Count: w.count, Since: w.since, Desired: w.desired, Armed: w.armed,
 		FitNow: w.fitNow + w.fitSoon, Launched: w.launched, Unplaced: w.left(), Reason: w.reason,
+	}
+	if d.heldBack(w) {
+		u.Armed = d.now
 	}
 	subject := d.subject(w.group)
 	switch {
@@ -151,10 +156,17 @@ func (d *draft) answer(w *demand) fleet.UnmetDemand {
 		u.Reason = fleet.Because(fleet.ReasonDemand, subject, "tasks", w.launched, "for", d.nameOf(w.group))
 	case w.fitSoon > 0:
 		u.Reason = fleet.Because(fleet.ReasonBooting, subject, "count", w.fitSoon)
+	case d.refused(w.group):
+		u.Reason = fleet.Because(fleet.ReasonAskAgain, subject, "count", w.fitNow)
 	default:
 		u.Reason = fleet.Because(fleet.ReasonFitsNow, subject, "count", w.fitNow)
 	}
 	return u
+}
+
+// refused reports whether tasks of a group are wanted because ECS refused to start them.
+func (d *draft) refused(group int) bool {
+	return slices.ContainsFunc(d.snap.Waiting, func(w fleet.Waiting) bool { return w.Group == group && w.Refused })
 }
 
 // fileReasons sorts the reasons by subject, so that one can be found, and bounds them: in
@@ -163,12 +175,12 @@ func (d *draft) answer(w *demand) fleet.UnmetDemand {
 func (d *draft) fileReasons() {
 	for _, w := range d.moves {
 		if w.left() > 0 && w.reason.Code != "" {
-			d.out.Reasons = append(d.out.Reasons, w.reason)
+			d.note(w.reason)
 		}
 	}
-	if n := len(d.out.Reasons); n > mostReasons {
+	if n := len(d.out.Reasons) + d.untold; n > mostReasons {
 		d.out.Reasons = d.out.Reasons[:mostReasons]
-		d.because(fleet.ReasonBudget, "cluster", "limit", fmt.Sprintf("%d reasons in a plan", mostReasons), "allowed", mostReasons, "wanted", n)
+		d.out.Reasons = append(d.out.Reasons, fleet.Because(fleet.ReasonBudget, "cluster", "limit", fmt.Sprintf("%d reasons in a plan", mostReasons), "allowed", mostReasons, "wanted", n))
 	}
 	slices.SortStableFunc(d.out.Reasons, func(a, b fleet.Reason) int {
 		return cmp.Or(cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.Code, b.Code))

@@ -59,14 +59,9 @@ func (d *draft) countHeadroom() {
 	d.openBooting()
 	d.cluster.Order(d.fullestFirst())
 	for _, u := range d.units {
-		for u.present < u.wanted {
-			node, ok := d.cluster.Fit(u.task)
-			if !ok {
-				break
-			}
-			u.put = append(u.put, node)
-			u.present++
-		}
+		u.present += d.cluster.FitUpTo(u.task, u.wanted-u.present, func(node, count int) {
+			u.put = append(u.put, slices.Repeat([]int{node}, count)...)
+		})
 	}
 	d.hope()
 	d.closeBooting()
@@ -112,28 +107,27 @@ func (d *draft) headroomOf(i int) int {
 	d.cluster.Order(d.fullestFirst())
 	gain := 0
 	for _, u := range d.units {
-		for range u.missing() {
-			if _, ok := d.cluster.Fit(u.task); !ok {
-				break
-			}
-			gain++
-		}
+		gain += d.cluster.FitUpTo(u.task, u.missing(), nowhere)
 	}
 	return gain
 }
 
 // hope counts the units that are missing only because ECS may spread what waits, or has to
 // leave a draining instance, over the room they need: they would be there if nothing
-// waited, and in sum there is room for both. Where ECS puts what waits is seen once it has;
+// waited, and in sum there is room for both. Tasks that a steady service runs beyond its
+// desired count are about to go, and are counted as gone. Where ECS puts what waits is seen once it has;
 // to buy them beforehand would buy them again with every plan until then, for ECS spreads
 // over what was bought as well.
 func (d *draft) hope() {
-	waiting := slices.Concat(d.demand, d.moves)
-	if len(waiting) == 0 || !d.lacksHeadroom() {
+	if !d.lacksHeadroom() {
 		return
 	}
+	waiting := slices.Concat(d.demand, d.moves)
 	m := d.cluster.Mark()
 	defer d.cluster.Rollback(m)
+	if !d.takeSurplus() && len(waiting) == 0 {
+		return
+	}
 	for _, u := range d.units {
 		for _, node := range u.put {
 			d.cluster.Take(node, u.task, 1)
@@ -154,34 +148,22 @@ func (d *draft) hope() {
 	room = room.Sub(waits)
 	d.cluster.Order(nodes)
 	for _, u := range d.units {
-		n := 0
-		for n < u.wanted && u.task.Needs.Fits(room) {
-			if _, ok := d.cluster.Fit(u.task); !ok {
-				break
-			}
-			room = room.Sub(u.task.Needs)
-			n++
-		}
+		n := d.cluster.FitUpTo(u.task, int(u.task.Needs.Copies(room, int64(u.wanted))), nowhere)
+		room = room.Sub(u.task.Needs.Times(int64(n)))
 		if u.hoped = max(n-u.present, 0); u.hoped > 0 {
 			d.because(fleet.ReasonUnsettled, "headroom", "missing", u.hoped, "wanted", u.wanted)
 		}
 	}
 }
 
-// headroomUnits are the units that the policy wants: those of a fixed size, and a share of
-// what tasks request in units of the mean task.
+// headroomUnits are the units that the policy wants now: those of a fixed size, a share of
+// what tasks request in units of the mean task, and another in units like the tasks of the
+// services that scale out.
 func (d *draft) headroomUnits() []*unit {
+	wanted := d.pol.Headroom.At(d.now)
 	var units []*unit
-	add := func(name string, needs fleet.Resources, count int, attributes ...fleet.Attribute) {
-		t, err := place.Compile(&fleet.TaskGroup{Group: name, Needs: needs, RequiredAttributes: attributes})
-		t.Reserved = true
-		if err != nil {
-			panic("plan: headroom unit: " + err.Error()) // it has neither expression nor strategy
-		}
-		units = append(units, &unit{name: name, task: t, wanted: min(count, mostTasks)})
-	}
-	for i := range d.pol.Headroom.Units {
-		u := &d.pol.Headroom.Units[i]
+	for i := range wanted.Units {
+		u := &wanted.Units[i]
 		var attributes []fleet.Attribute
 		if u.LaunchSpec != "" {
 			attributes = append(attributes, fleet.Attribute{Name: fleet.AttributeLaunchSpec, Value: string(u.LaunchSpec)})
@@ -189,12 +171,15 @@ func (d *draft) headroomUnits() []*unit {
 		for _, name := range slices.Sorted(maps.Keys(u.Attributes)) {
 			attributes = append(attributes, fleet.Attribute{Name: name, Value: u.Attributes[name]})
 		}
-		add(fmt.Sprintf("headroom unit %d", i+1), u.Needs(), u.Count, attributes...)
+		units = append(units, newUnit(unitName(i), &fleet.TaskGroup{Needs: u.Needs(), RequiredAttributes: attributes}, u.Count))
 	}
-	if percent := d.pol.Headroom.Percentage; percent > 0 {
-		if mean, tasks := d.meanTask(); tasks > 0 {
-			add(fmt.Sprintf("headroom %d %%", percent), mean, (tasks*percent+allPercent-1)/allPercent)
+	if percent := wanted.Percentage; percent > 0 {
+		if requested, tasks := d.requested(); tasks > 0 {
+			units = append(units, newUnit(fmt.Sprintf("headroom %d %%", percent), &fleet.TaskGroup{Needs: mean(requested, tasks)}, share(tasks, percent)))
 		}
+	}
+	if percent := wanted.AutomaticPercentage; percent > 0 {
+		units = append(units, d.automaticUnits(percent)...)
 	}
 	slices.SortStableFunc(units, func(a, b *unit) int {
 		x, y := a.task.Needs, b.task.Needs
@@ -203,17 +188,14 @@ func (d *draft) headroomUnits() []*unit {
 	return units
 }
 
-// meanTask is the mean of what tasks request, rounded up, and how many there are. Of a
-// service those count that it wants: what is there twice while an instance is drained or a
-// deployment rolls out asks for no more headroom. The mean takes a network interface if
-// most tasks do; GPUs are too dear to keep by the way.
-func (d *draft) meanTask() (fleet.Resources, int) {
-	var sum fleet.Resources
-	tasks := int64(0)
+// requested is the sum of what tasks request, and how many there are. Of a service those
+// count that it wants: what is there twice while an instance is drained or a deployment
+// rolls out asks for no more headroom.
+func (d *draft) requested() (sum fleet.Resources, tasks int) {
 	add := func(group, count int) {
 		if g := &d.snap.TaskGroups[group]; !g.Daemon && !g.Unsized {
 			sum = sum.Add(g.Needs.Times(int64(count)))
-			tasks += int64(count)
+			tasks += count
 		}
 	}
 	for i := range d.snap.Services {
@@ -233,29 +215,44 @@ func (d *draft) meanTask() (fleet.Resources, int) {
 			add(w.group, w.count)
 		}
 	}
-	if tasks == 0 {
-		return fleet.Resources{}, 0
+	return sum, tasks
+}
+
+// mean is the mean of what tasks request, rounded up. It takes a network interface if most
+// tasks do; GPUs are too dear to keep by the way.
+func mean(sum fleet.Resources, tasks int) fleet.Resources {
+	n := int64(tasks)
+	up := func(v int64) int64 { return (v + n - 1) / n }
+	m := fleet.Resources{CPUUnits: up(sum.CPUUnits), MemoryMiB: up(sum.MemoryMiB)}
+	if 2*sum.ENIs > n {
+		m.ENIs = 1
 	}
-	up := func(v int64) int64 { return (v + tasks - 1) / tasks }
-	mean := fleet.Resources{CPUUnits: up(sum.CPUUnits), MemoryMiB: up(sum.MemoryMiB)}
-	if 2*sum.ENIs > tasks {
-		mean.ENIs = 1
-	}
-	return mean, int(tasks)
+	return m
 }
 
 // fullestFirst lists the nodes that take tasks, those with the least room left first: what
 // is put there leaves the emptier ones empty.
 func (d *draft) fullestFirst() []int {
-	var nodes []int
+	type room struct {
+		size int64
+		node int
+	}
+	var rooms []room
 	for i := range d.cluster.Len() {
-		if n, ok := d.cluster.Node(i); ok && n.Schedulable {
-			nodes = append(nodes, i)
+		if d.cluster.Takes(i) {
+			free := d.cluster.Free(i)
+			rooms = append(rooms, room{max(4*free.CPUUnits, free.MemoryMiB), i})
 		}
 	}
-	slices.SortStableFunc(nodes, func(a, b int) int {
-		x, y := d.cluster.Free(a), d.cluster.Free(b)
-		return cmp.Compare(max(4*x.CPUUnits, x.MemoryMiB), max(4*y.CPUUnits, y.MemoryMiB))
+	slices.SortFunc(rooms, func(a, b room) int {
+		if a.size != b.size {
+			return cmp.Compare(a.size, b.size)
+		}
+		return cmp.Compare(a.node, b.node)
 	})
+	nodes := make([]int, len(rooms))
+	for i := range rooms {
+		nodes[i] = rooms[i].node
+	}
 	return nodes
 }

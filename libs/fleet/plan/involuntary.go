@@ -46,7 +46,7 @@ func (d *draft) reap() {
 			continue
 		}
 		if s := d.setback(fleet.ActionReap, string(inst.ID)); s != nil {
-			d.out.Reasons = append(d.out.Reasons, setBack(s, instanceSubject(inst)))
+			d.note(setBack(s, instanceSubject(inst)))
 			continue
 		}
 		a.Reason.Cost = -d.market.priceOf(inst)

@@ -9,14 +9,16 @@ import (
 	"github.com/neap-project/neap/libs/fleet/place"
 )
 
-// mustStay says what forbids to remove an instance, whatever fits elsewhere.
+// mustStay says what forbids to remove an instance, whatever fits elsewhere. It takes time
+// in proportion to the kinds of tasks on it.
 func (d *draft) mustStay(i, awaited int) (fleet.Reason, bool) {
 	inst := &d.snap.Instances[i]
-	subject := instanceSubject(inst)
 	no := func(code fleet.ReasonCode, facts ...any) (fleet.Reason, bool) {
-		return fleet.Because(code, subject, facts...), true
+		if d.full() {
+			return fleet.Reason{}, true
+		}
+		return fleet.Because(code, instanceSubject(inst), facts...), true
 	}
-	age, least := d.now.Sub(inst.LaunchedAt), time.Duration(d.pol.ScaleDown.MinLifetime)
 	switch {
 	case inst.Owner == "":
 		owner := "no owner tag"
@@ -30,11 +32,12 @@ func (d *draft) mustStay(i, awaited int) (fleet.Reason, bool) {
 		return no(fleet.ReasonAgentAway)
 	}
 	if s := d.setback(fleet.ActionDrain, string(inst.ID)); s != nil {
-		return setBack(s, subject), true
+		return setBack(s, instanceSubject(inst)), true
 	}
 	if why, stays := d.tasksStay(i); stays {
 		return why, true
 	}
+	age, least := d.now.Sub(inst.LaunchedAt), time.Duration(d.pol.ScaleDown.MinLifetime)
 	switch {
 	case d.states[i] == noticed:
 		return fleet.Reason{}, false
@@ -46,28 +49,67 @@ func (d *draft) mustStay(i, awaited int) (fleet.Reason, bool) {
 	return fleet.Reason{}, false
 }
 
+// bond is what holds the tasks of a group where they are, as far as it is the same on all
+// instances.
+type bond uint8
+
+const (
+	loose        bond = iota
+	staysBehind       // a daemon task: it goes with its instance
+	restricted        // tagged, it or its service
+	standalone        // while it runs: ECS would not move it
+	inDeployment      // while it runs: ECS is moving the tasks of its service
+	deadlocked        // while it runs: ECS may neither stop one nor start another
+	losable           // standalone, and the policy lets it be lost
+)
+
+// findBonds decides once per task group what tasksStay asks on every instance.
+func (d *draft) findBonds() {
+	d.bonds = make([]bond, len(d.snap.TaskGroups))
+	for j := range d.snap.TaskGroups {
+		g := &d.snap.TaskGroups[j]
+		svc, ofService := d.service(j)
+		switch {
+		case g.Daemon:
+			d.bonds[j] = staysBehind
+		case g.Restricted || ofService && svc.Restricted:
+			d.bonds[j] = restricted
+		case (g.Standalone || !ofService) && !d.pol.ScaleDown.StandaloneTasks:
+			d.bonds[j] = standalone
+		case !ofService:
+		case deploying(svc):
+			d.bonds[j] = inDeployment
+		case atMost(svc) <= svc.Desired && atLeast(svc) >= svc.Desired:
+			d.bonds[j] = deadlocked
+		}
+		if d.bonds[j] == loose && g.Standalone {
+			d.bonds[j] = losable
+		}
+	}
+}
+
 // tasksStay says which task on an instance forbids to remove it.
 func (d *draft) tasksStay(i int) (fleet.Reason, bool) {
-	subject := instanceSubject(&d.snap.Instances[i])
 	for _, tc := range d.tasksOn(i) {
-		g := &d.snap.TaskGroups[tc.Group]
-		if g.Daemon {
+		b := d.bonds[tc.Group]
+		if b == staysBehind || tc.Protected == 0 && (b == loose || b == losable || b != restricted && tc.Running == 0) {
 			continue
 		}
-		name := d.nameOf(tc.Group)
-		svc, ofService := d.service(tc.Group)
+		if d.full() {
+			return fleet.Reason{}, true
+		}
+		subject, name := instanceSubject(&d.snap.Instances[i]), d.nameOf(tc.Group)
+		svc, _ := d.service(tc.Group)
 		switch {
 		case tc.Protected > 0:
 			return fleet.Because(fleet.ReasonProtected, subject, "what", name, "why", "task scale-in protection"), true
-		case g.Restricted || ofService && svc.Restricted:
+		case b == restricted:
 			return fleet.Because(fleet.ReasonRestricted, subject, "task", name, "tag", d.pol.Attributes.RestrictTags[0]), true
-		case tc.Running > 0 && (g.Standalone || !ofService) && !d.pol.ScaleDown.StandaloneTasks:
+		case b == standalone:
 			return fleet.Because(fleet.ReasonStandalone, subject, "task", name), true
-		case tc.Running == 0 || !ofService:
-			continue
-		case deploying(svc):
+		case b == inDeployment:
 			return fleet.Because(fleet.ReasonDeploying, subject, "service", svc.Name), true
-		case atMost(svc) <= svc.Desired && atLeast(svc) >= svc.Desired:
+		default:
 			return fleet.Because(fleet.ReasonDeadlock, subject, "service", svc.Name, "desired", svc.Desired, "min", svc.MinHealthyPercent, "max", svc.MaxPercent), true
 		}
 	}
@@ -105,7 +147,7 @@ func (d *draft) nearest(from int, t *place.Task) string {
 // alone reports whether no other node takes tasks.
 func (d *draft) alone(except int) bool {
 	for i := range d.cluster.Len() {
-		if n, ok := d.cluster.Node(i); ok && n.Schedulable && i != except {
+		if i != except && d.cluster.Takes(i) {
 			return false
 		}
 	}

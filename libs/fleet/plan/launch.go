@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/neap-project/neap/libs/fleet"
 	"github.com/neap-project/neap/libs/fleet/pack"
@@ -17,6 +18,7 @@ type fresh struct {
 	count        int
 	later        int // importance: demand, headroom, minimum
 	nodes        []int
+	packing      fleet.Packing
 }
 
 // What instances are launched for, the most important first.
@@ -50,6 +52,10 @@ func (d *draft) launch() {
 		d.refuse(wishes, *d.noLaunch)
 		return
 	}
+	if wait := time.Duration(d.pol.ScaleUp.Cooldown); d.now.Sub(d.mem.LaunchedAt) < wait {
+		d.refuse(wishes, fleet.Because(fleet.ReasonPace, "", "age", ago(d.now.Sub(d.mem.LaunchedAt)), "wait", ago(wait)))
+		return
+	}
 	if len(wishes) > 0 {
 		d.buy(wishes)
 	}
@@ -73,7 +79,10 @@ func (d *draft) wishes() []*wish {
 	var wishes []*wish
 	byGroup := map[int]*wish{}
 	for _, w := range slices.Concat(d.demand, d.moves) {
-		if w.left() <= 0 || !d.launchable(w) {
+		if w.forgo > 0 {
+			w.reason = fleet.Because(fleet.ReasonSurge, d.subject(w.group), "count", min(w.forgo, w.left()))
+		}
+		if w.wanting() == 0 || !d.launchable(w) {
 			continue
 		}
 		x := byGroup[w.group]
@@ -83,7 +92,7 @@ func (d *draft) wishes() []*wish {
 			wishes = append(wishes, x)
 		}
 		x.demands = append(x.demands, w)
-		x.count += w.left()
+		x.count += w.wanting()
 	}
 	for _, u := range d.units {
 		if u.missing() > 0 {
@@ -97,72 +106,95 @@ func (d *draft) wishes() []*wish {
 func (d *draft) launchable(w *demand) bool {
 	g := &d.snap.TaskGroups[w.group]
 	subject := d.subject(w.group)
-	age, idle := d.now.Sub(w.since), d.now.Sub(d.mem.LaunchedAt)
+	if svc, ok := d.service(w.group); ok && w.from == fleet.NoIndex {
+		if failed, crashes := d.crashing(svc); crashes {
+			w.reason = fleet.Because(fleet.ReasonCrashing, subject, "failed", failed)
+			return false
+		}
+	}
+	age := d.now.Sub(w.armed)
 	switch {
 	case g.Unsized:
 		w.reason = fleet.Because(fleet.ReasonUnsized, subject, "definition", g.TaskDefinition)
 	case g.CapacityProvider != "":
 		w.reason = fleet.Because(fleet.ReasonForeignCP, subject, "provider", g.CapacityProvider)
-	case age > futileAfter && !d.mem.LaunchedAt.IsZero() && idle < futilePause:
-		w.reason = fleet.Because(fleet.ReasonFutile, subject, "age", ago(age), "wait", ago(futilePause-idle))
+	case w.from == fleet.NoIndex && age >= time.Duration(d.pol.ScaleUp.GiveUpAfter):
+		w.reason = fleet.Because(fleet.ReasonFutile, subject, "age", ago(age))
 	default:
 		return true
 	}
 	return false
 }
 
-// buy packs wishes into offerings within the limits. A launch spec that reaches its own
-// limit is closed, and the rest is packed without it.
+// buy packs wishes into offerings within the limits. What exceeds the limits of a launch
+// spec is cut, and the rest is packed again with what they leave.
 func (d *draft) buy(wishes []*wish) {
 	d.market.build()
-	closed := map[fleet.LaunchSpecName]bool{}
-	for range len(d.pol.LaunchSpecs) + 1 {
-		p, open := d.problem(wishes, closed)
+	for range 3*len(d.pol.LaunchSpecs) + 4 { // each round but the last reaches one of three limits, of a spec or of the cluster
+		p, open := d.problem(wishes)
 		if len(open) == 0 {
 			return
 		}
-		limits, limit := d.limits()
-		if limit != nil {
-			d.refuse(open, *limit)
+		limits, ok := d.limits()
+		if !ok {
+			d.refuse(open, d.limitReason(open, d.clusterLimits()))
 			return
 		}
 		p.Limits = limits
 		s := pack.Solve(p)
-		list, full := d.withinSpecs(d.mixLifecycles(p, open, d.unpack(s, open)))
+		list, cut := d.within(d.mixLifecycles(p, open, d.unpack(p, s, open)))
 		d.commit(list)
-		for _, u := range s.Unplaced {
-			d.refuse(open[u.Item:u.Item+1], d.limitReason())
-		}
-		if full == nil {
-			return
-		}
-		closed[full.Name] = true
 		wishes = slices.DeleteFunc(open, func(x *wish) bool { return x.count <= 0 })
-		d.refuse(wishes, specLimit(full)) // unless another spec serves them in the next round
+		if !cut || len(list) == 0 {
+			break
+		}
 	}
+	d.refuseRest(wishes)
+}
+
+// refuseRest says which limit is in the way of what is left.
+func (d *draft) refuseRest(wishes []*wish) {
+	if len(wishes) == 0 {
+		return
+	}
+	d.refuse(wishes, d.limitReason(wishes, append(d.clusterLimits(), d.limitsFor(wishes)...)))
+}
+
+// goods are the offerings of the market for the packing.
+func (d *draft) goods() []pack.Offering {
+	list := make([]pack.Offering, 0, len(d.market.offers))
+	for i := range d.market.offers {
+		o := &d.market.offers[i]
+		list = append(list, pack.Offering{
+			Name:  fmt.Sprintf("%03d %s %s %s", o.rank, o.Type, o.Zone, o.Lifecycle),
+			Group: fmt.Sprintf("%s %s", o.spec.Name, o.Lifecycle), Zone: o.Zone,
+			Capacity: d.market.shelf.Free(i), VCPUs: o.typ.VCPUs, Memory: o.typ.MemoryMiB, Price: o.weighed,
+		})
+	}
+	return list
 }
 
 // problem is the packing of wishes over the market, and the wishes that are in it: those
 // that no offering could hold are refused here.
-func (d *draft) problem(wishes []*wish, closed map[fleet.LaunchSpecName]bool) (pack.Problem, []*wish) {
-	var p pack.Problem
-	var open []*wish
-	for i := range d.market.offers {
-		o := &d.market.offers[i]
-		p.Offerings = append(p.Offerings, pack.Offering{
-			Name:  fmt.Sprintf("%03d %s %s %s", o.rank, o.Type, o.Zone, o.Lifecycle),
-			Group: fmt.Sprintf("%s %s", o.spec.Name, o.Lifecycle), Zone: o.Zone,
-			Capacity: d.market.shelf.Free(i), VCPUs: o.typ.VCPUs, Memory: o.typ.MemoryMiB, Price: o.Price,
-		})
-	}
+func (d *draft) problem(wishes []*wish) (pack.Problem, []*wish) {
+	p := pack.Problem{Offerings: d.goods()}
+	var open, limited []*wish
+	rooms := d.rooms()
 	for _, x := range wishes {
-		allowed := d.market.allowed(x.task, closed)
+		allowed := d.market.allowed(x.task, rooms)
 		if !slices.Contains(allowed, true) {
-			d.refuse([]*wish{x}, d.whyNot(x, closed))
+			if why, isLimited := d.whyNot(x, rooms); isLimited {
+				limited = append(limited, x)
+			} else {
+				d.refuse([]*wish{x}, why)
+			}
 			continue
 		}
 		p.Items = append(p.Items, d.item(x, allowed))
 		open = append(open, x)
+	}
+	if len(limited) > 0 {
+		d.refuse(limited, d.limitReason(limited, d.limitsFor(limited)))
 	}
 	d.keepApart(&p, open)
 	return p, open
@@ -170,15 +202,15 @@ func (d *draft) problem(wishes []*wish, closed map[fleet.LaunchSpecName]bool) (p
 
 func (d *draft) item(x *wish, allowed []bool) pack.Item {
 	item := pack.Item{Name: x.task.Name, Needs: x.task.Needs, Count: x.count, Allowed: allowed}
-	if x.unit != nil {
-		item.Later = forHeadroom
-		return item
-	}
 	if x.task.Distinct {
 		item.Keys = append(item.Keys, "group "+x.task.Group)
 	}
 	for _, port := range x.task.Ports {
 		item.Keys = append(item.Keys, port.String())
+	}
+	if x.unit != nil {
+		item.Later = forHeadroom
+		return item
 	}
 	if x.task.SpreadsZones() {
 		item.Spread = d.zonesOf(x.task.Group)
@@ -223,10 +255,11 @@ func (d *draft) zonesOf(group string) map[fleet.Zone]int {
 }
 
 // unpack turns a solution into instances to launch.
-func (d *draft) unpack(s pack.Solution, open []*wish) []fresh {
+func (d *draft) unpack(p pack.Problem, s pack.Solution, open []*wish) []fresh {
 	list := make([]fresh, 0, len(s.Instances))
 	for _, inst := range s.Instances {
-		f := fresh{offer: inst.Offering, alternatives: inst.Alternatives, count: inst.Count, later: forHeadroom}
+		f := fresh{offer: inst.Offering, alternatives: d.nearEqual(p, inst.Offering, inst.Items), count: inst.Count, later: forHeadroom}
+		f.packing = fleet.Packing{Cost: s.Cost, Bound: s.LowerBound}
 		for _, h := range inst.Items {
 			f.loads = append(f.loads, load{wish: open[h.Item], count: h.Count})
 			if open[h.Item].unit == nil {
@@ -273,7 +306,7 @@ func (x *wish) credit(n int) {
 		return
 	}
 	for _, w := range x.demands {
-		take := min(n, w.left())
+		take := min(n, w.wanting())
 		if n < 0 {
 			take = max(n, -w.launched)
 		}
@@ -300,19 +333,19 @@ func (d *draft) keepMinimum() {
 	}
 	d.market.build()
 	x := &wish{task: t, group: fleet.NoIndex, count: missing, extra: true}
-	p, open := d.problem([]*wish{x}, nil)
-	limits, limit := d.limits()
-	if len(open) == 0 || limit != nil {
+	p, open := d.problem([]*wish{x})
+	limits, ok := d.limits()
+	if len(open) == 0 || !ok {
 		return
 	}
 	p.Limits = limits
 	p.Items[0].Keys = []string{"minimum"}
 	p.Items[0].Spread = d.instancesByZone()
-	list := d.unpack(pack.Solve(p), open)
+	list := d.unpack(p, pack.Solve(p), open)
 	for i := range list {
 		list[i].later = forMinimum
 	}
-	list, _ = d.withinSpecs(d.mixLifecycles(p, open, list))
+	list, _ = d.within(d.mixLifecycles(p, open, list))
 	d.commit(list)
 }
 

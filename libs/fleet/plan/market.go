@@ -2,7 +2,6 @@ package plan
 
 import (
 	"cmp"
-	"path"
 	"slices"
 	"strings"
 
@@ -18,9 +17,10 @@ type market struct {
 	shelf    *place.Cluster // node i is an empty instance of offer i, daemon tasks on board
 	built    bool
 	types    map[fleet.TypeName]*fleet.InstanceType
-	learned  map[learnedKey]fleet.Resources
+	learned  map[learnedKey][]fleet.Learned   // by reserved memory
 	carried  map[learnedKey][]fleet.Attribute // capabilities by spec and image
 	setbacks []*fleet.Setback                 // by rank of the spec
+	troubled map[fleet.OfferingKey]bool       // spot pools that show that they are short
 	specs    map[fleet.LaunchSpecName]*owned
 	total    usage
 }
@@ -29,7 +29,8 @@ type market struct {
 type offer struct {
 	fleet.Offering
 	spec    *fleet.LaunchSpec
-	rank    int // of the spec in the policy: the first is preferred at equal price
+	weighed fleet.Price // what it is compared by
+	rank    int         // of the spec in the policy: the first is preferred at equal price
 	typ     *fleet.InstanceType
 	short   *fleet.Shortage // out of capacity, as far as is known
 	setback *fleet.Setback  // launches from its spec fail
@@ -48,7 +49,10 @@ type learnedKey struct {
 }
 
 // owned is what there is of a launch spec.
-type owned struct{ onDemand, spot int }
+type owned struct {
+	usage
+	onDemand, spot int
+}
 
 // usage is what counts against the limits of the policy.
 type usage struct {
@@ -56,16 +60,24 @@ type usage struct {
 	vcpus, memoryMiB int64
 }
 
+// add counts instances of a type.
+func (u *usage) add(count int, vcpus, memoryMiB int64) {
+	u.instances += count
+	u.vcpus += int64(count) * vcpus
+	u.memoryMiB += int64(count) * memoryMiB
+}
+
 func newMarket(d *draft) *market {
 	m := &market{
-		d: d, types: map[fleet.TypeName]*fleet.InstanceType{}, learned: map[learnedKey]fleet.Resources{},
+		d: d, types: map[fleet.TypeName]*fleet.InstanceType{}, learned: map[learnedKey][]fleet.Learned{},
 		carried: map[learnedKey][]fleet.Attribute{}, specs: map[fleet.LaunchSpecName]*owned{},
 	}
 	for i := range d.snap.Types {
 		m.types[d.snap.Types[i].Name] = &d.snap.Types[i]
 	}
 	for _, l := range d.snap.Learned {
-		m.learned[learnedKey{string(l.Type), l.Image}] = l.Capacity
+		key := learnedKey{string(l.Type), l.Image}
+		m.learned[key] = append(m.learned[key], l)
 	}
 	for i := range d.snap.Instances {
 		inst := &d.snap.Instances[i]
@@ -84,12 +96,11 @@ func (m *market) count(off *fleet.Offering, spec fleet.LaunchSpecName) {
 	if t, ok := m.types[off.Type]; ok {
 		vcpus, memory = t.VCPUs, t.MemoryMiB
 	}
-	m.total.instances++
-	m.total.vcpus += vcpus
-	m.total.memoryMiB += memory
+	m.total.add(1, vcpus, memory)
 	if m.specs[spec] == nil {
 		m.specs[spec] = &owned{}
 	}
+	m.specs[spec].add(1, vcpus, memory)
 	if off.Lifecycle == fleet.Spot {
 		m.specs[spec].spot++
 	} else {
@@ -110,6 +121,7 @@ func (m *market) build() {
 		return
 	}
 	m.built = true
+	m.findTrouble()
 	m.shelf = place.New()
 	for rank := range m.d.pol.LaunchSpecs {
 		spec := &m.d.pol.LaunchSpecs[rank]
@@ -144,6 +156,7 @@ func (m *market) offer(rank int, typ *fleet.InstanceType, off fleet.Offering, li
 	spec := &m.d.pol.LaunchSpecs[rank]
 	off.Lifecycle, off.Price = lifecycle, price
 	o := offer{Offering: off, spec: spec, rank: rank, typ: typ, setback: m.setbacks[rank]}
+	o.weighed = m.weigh(&o)
 	i, found := slices.BinarySearchFunc(m.d.mem.Shortages, off.Key(), func(s fleet.Shortage, k fleet.OfferingKey) int {
 		return cmp.Or(cmp.Compare(s.Offering.Type, k.Type), cmp.Compare(s.Offering.Zone, k.Zone), cmp.Compare(s.Offering.Lifecycle, k.Lifecycle))
 	})
@@ -199,29 +212,6 @@ func (m *market) admits(spec *fleet.LaunchSpec, t *fleet.InstanceType) (image fl
 	return fleet.Image{}, "", false
 }
 
-// TypeAllowed reports whether a type passes every condition of a filter, architecture
-// apart: what runs on a type depends on the images too.
-func TypeAllowed(f *fleet.TypeFilter, t *fleet.InstanceType) bool {
-	named := func(patterns []string) bool {
-		return slices.ContainsFunc(patterns, func(pattern string) bool {
-			ok, err := path.Match(pattern, string(t.Name))
-			return ok && err == nil
-		})
-	}
-	gib := t.MemoryMiB / 1024
-	switch {
-	case len(f.Allow) > 0 && !named(f.Allow), named(f.Deny):
-		return false
-	case t.VCPUs < f.MinVCPUs, f.MaxVCPUs > 0 && t.VCPUs > f.MaxVCPUs:
-		return false
-	case gib < f.MinMemoryGiB, f.MaxMemoryGiB > 0 && gib > f.MaxMemoryGiB:
-		return false
-	case t.Burstable && !f.Burstable, t.Metal && !f.Metal:
-		return false
-	}
-	return true
-}
-
 // image is what an image parameter stands for. One that was not resolved is taken at its
 // word: the launch resolves it.
 func (m *market) image(parameter string) fleet.Image {
@@ -266,13 +256,13 @@ const (
 )
 
 // capacity is what an instance registers: as one of the type and image did, else by a
-// formula that errs on the small side. What is learned has the reserved memory taken off.
+// formula that errs on the small side.
 func (m *market) capacity(spec *fleet.LaunchSpec, t *fleet.InstanceType, image fleet.ImageID, arch fleet.Architecture) fleet.Resources {
 	enis := max(t.MaxENIs-1, 0) // the primary one is the instance's own
 	if spec.ENITrunking && t.TrunkTasks > 0 {
 		enis = t.TrunkTasks
 	}
-	if seen, ok := m.learned[learnedKey{string(t.Name), image}]; ok {
+	if seen, ok := m.seen(t.Name, image, spec.ReservedMemory); ok {
 		seen.ENIs = enis // a setting of the account, not of the image
 		return seen
 	}
@@ -281,6 +271,23 @@ func (m *market) capacity(spec *fleet.LaunchSpec, t *fleet.InstanceType, image f
 		memory -= lostGravitonMiB
 	}
 	return fleet.Resources{CPUUnits: t.VCPUs * 1024, MemoryMiB: max(memory, 0), GPUs: t.GPUs, ENIs: enis}
+}
+
+// seen is what instances of a type and image registered whose agents keep as much memory
+// for the system; else what others registered, with the difference taken off.
+func (m *market) seen(name fleet.TypeName, image fleet.ImageID, reserved int64) (fleet.Resources, bool) {
+	known := m.learned[learnedKey{string(name), image}]
+	var best fleet.Resources
+	for i, l := range known {
+		l.Capacity.MemoryMiB = max(l.Capacity.MemoryMiB+l.ReservedMemory-reserved, 0)
+		if l.ReservedMemory == reserved {
+			return l.Capacity, true
+		}
+		if i == 0 || l.Capacity.MemoryMiB < best.MemoryMiB {
+			best = l.Capacity
+		}
+	}
+	return best, len(known) > 0
 }
 
 // offeringOf is the offering that an instance which has not registered was made from.

@@ -10,6 +10,7 @@ package plan
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/neap-project/neap/libs/fleet"
@@ -18,18 +19,21 @@ import (
 
 // Version is the version of these rules. Plans made by the same version of the same input
 // are equal byte for byte; raise it with every change of what is decided.
-const Version = "plan/1"
+const Version = "plan/2"
 
 // Make decides. It is pure: the same snapshot, policy and memory make the same plan, byte
 // for byte, and the order of the tables in the snapshot does not matter. The snapshot and
 // the policy must be valid. The plan is sealed.
 //
 // Complexity, n instances, t tasks that wait or move, g groups of these, o offerings:
-// O(n log n + t log n + g·(n+o)), and the packing (see package pack).
+// O(n log n + t log n + g·(n+o)), and the packing (see package pack). What is compared with
+// all tasks of the snapshot is asked about task groups, once each. Where instances have been
+// idle for long enough to go, a rehearsal adds O(n) for each kind of task on each of them.
 func Make(snap fleet.Snapshot, pol fleet.Policy, mem fleet.Memory) fleet.Plan {
 	d := newDraft(snap, pol, mem)
 	d.lookAround()    // what the view, a person or the policy forbids
 	d.account()       // what is under way: in flight, booting, draining, over
+	d.reportDaemons() // that find no room
 	d.findDemand()    // what services want and do not have
 	d.placeWaiting()  // on what is there, then on what is booting
 	d.undoDrains()    // that are needed after all, or that nobody is at
@@ -50,8 +54,6 @@ const (
 	bootGrace     = 2 * time.Minute  // past the boot timeout, for an instance that is late by a hair
 	staleRemove   = 60 * time.Second // views older than this justify no removal
 	staleLaunch   = 3 * time.Minute  // views older than this justify no launch
-	futileAfter   = 2 * time.Hour    // a demand unmet for so long is not helped by what was launched for it
-	futilePause   = 30 * time.Minute // between launches for a demand that they do not help
 	mostActions   = 200              // in one plan; the rest waits a beat
 	mostReasons   = 1000             // about instances in one plan: larger plans do not fit a message
 	mostTasks     = 10_000           // of one demand: ECS allows 5,000 tasks a service
@@ -65,17 +67,19 @@ type draft struct {
 	now  time.Time
 	out  fleet.Plan
 
-	cluster     *place.Cluster
-	tasks       []*place.Task // by task group
-	daemons     []int         // task groups of daemon services
-	heldBuffer  []heldTask
-	daemonTasks map[*place.Task]bool // all that were ever daemon tasks
-	have        int                  // instances that run or boot, and those that this plan launches for a need
-	explained   int                  // refusals that were told in full
-	byName      map[string]int
-	starts      []int   // by instance, in the task table
-	states      []state // by instance
-	booting     []int   // nodes that are going to be there, real and hypothetical
+	cluster    *place.Cluster
+	tasks      []*place.Task // by task group
+	daemons    []int         // task groups of daemon services
+	heldBuffer []heldTask
+	have       int     // instances that run or boot, and those that this plan launches for a need
+	explained  int     // refusals that were told in full
+	untold     int     // reasons beyond the most that a plan holds
+	services   []int32 // by task group: of the service, or fleet.NoIndex
+	bonds      []bond  // by task group
+	starts     []int   // by instance, in the task table
+	states     []state // by instance
+	booting    []int   // nodes that are going to be there, real and hypothetical
+	policy     string  // digest
 
 	noLaunch, noRemove *fleet.Reason // why not, if not
 
@@ -102,8 +106,11 @@ const (
 )
 
 func newDraft(snap fleet.Snapshot, pol fleet.Policy, mem fleet.Memory) *draft {
-	s := clone(&snap)
-	s.Canonical()
+	s := &snap
+	if !s.IsCanonical() {
+		s = clone(s)
+		s.Canonical()
+	}
 	p := pol.WithDefaults()
 	d := &draft{snap: s, pol: &p, mem: &mem, now: s.TakenAt, acted: map[fleet.InstanceID]bool{}}
 	d.out = fleet.Plan{
@@ -112,18 +119,27 @@ func newDraft(snap fleet.Snapshot, pol fleet.Policy, mem fleet.Memory) *draft {
 	}
 	// A group that cannot be understood is eligible nowhere; its demand says so.
 	d.cluster, d.tasks, _ = place.FromSnapshot(s)
-	d.byName = make(map[string]int, len(s.Services))
-	for i := range s.Services {
-		d.byName["service:"+string(s.Services[i].Name)] = i
-	}
+	d.services = servicesOf(s)
 	d.starts = startsOf(s)
-	d.daemonTasks = map[*place.Task]bool{}
+	return d
+}
+
+// servicesOf finds the service of each task group.
+func servicesOf(s *fleet.Snapshot) []int32 {
+	byName := make(map[string]int32, len(s.Services))
+	for i := range s.Services {
+		byName[string(s.Services[i].Name)] = int32(i)
+	}
+	services := make([]int32, len(s.TaskGroups))
 	for j := range s.TaskGroups {
-		if s.TaskGroups[j].Daemon {
-			d.daemonTasks[d.tasks[j]] = true
+		services[j] = fleet.NoIndex
+		if name, ok := strings.CutPrefix(s.TaskGroups[j].Group, "service:"); ok {
+			if i, ok := byName[name]; ok {
+				services[j] = i
+			}
 		}
 	}
-	return d
+	return services
 }
 
 // clone copies the tables that Canonical reorders.
@@ -158,5 +174,22 @@ func clone(s *fleet.Snapshot) *fleet.Snapshot {
 
 // because notes a reason for something that is not done.
 func (d *draft) because(code fleet.ReasonCode, subject string, facts ...any) {
+	if d.full() {
+		d.untold++
+		return
+	}
 	d.out.Reasons = append(d.out.Reasons, fleet.Because(code, subject, facts...))
 }
+
+// note is because for a reason that is made already. Once the plan is full it may be empty.
+func (d *draft) note(r fleet.Reason) {
+	if d.full() {
+		d.untold++
+		return
+	}
+	d.out.Reasons = append(d.out.Reasons, r)
+}
+
+// full reports whether the plan holds as many reasons as it may: what comes is counted, and
+// its words are not worth making.
+func (d *draft) full() bool { return len(d.out.Reasons) >= mostReasons }

@@ -27,11 +27,12 @@ func TestScripts(t *testing.T) {
 			t.Fatal(err)
 		}
 		head, cases, _ := strings.Cut(string(text), "\n== ")
-		out := strings.TrimSpace(head) + "\n"
+		out, played := strings.TrimSpace(head)+"\n", true
 		for c := range strings.SplitSeq(cases, "\n== ") {
 			title, body, _ := strings.Cut(c, "\n")
 			world, want, _ := strings.Cut(body, "\nplan\n----\n")
 			world = strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(world), "plan"))
+			ran := false
 			t.Run(filepath.Base(name)+"/"+title, func(t *testing.T) {
 				s, err := read(world)
 				if err != nil {
@@ -46,9 +47,11 @@ func TestScripts(t *testing.T) {
 					t.Errorf("%s\ngot:\n%s\nwant:\n%s", world, got, want)
 				}
 				out += "\n== " + title + "\n" + world + "\nplan\n----\n" + strings.TrimSpace(got) + "\n"
+				ran = true
 			})
+			played = played && ran // one that -run leaves out, or that cannot be read, must not get lost
 		}
-		if *update && !bytes.Equal([]byte(out), text) {
+		if *update && played && !bytes.Equal([]byte(out), text) {
 			if err := os.WriteFile(name, []byte(out), 0o644); err != nil {
 				t.Fatal(err)
 			}

@@ -112,7 +112,7 @@ func (d *draft) rehearseDrains(ripe []drain, allowed int) []drain {
 		case ok:
 			works = append(works, set...)
 		case len(set) == 1:
-			d.out.Reasons = append(d.out.Reasons, why)
+			d.note(why)
 		default:
 			try(set[:len(set)/2])
 			try(set[len(set)/2:])
@@ -186,6 +186,9 @@ func (d *draft) drainsWork(drains []drain, subject string) (fleet.Reason, bool) 
 	return fleet.Reason{}, true
 }
 
+// nowhere is for units of headroom of which it does not matter where they are.
+func nowhere(int, int) {}
+
 // rehouse places tasks as ECS does, in an order and with ties left to chance, and looks
 // whether the headroom that was there is there still: ECS knows nothing of it and may
 // spread tasks right over it.
@@ -199,10 +202,8 @@ func (d *draft) rehouse(homeless []heldTask, rng *rand.Rand, subject string) (fl
 	}
 	d.cluster.Order(d.fullestFirst())
 	for _, u := range d.units {
-		for n := range u.put {
-			if _, ok := d.cluster.Fit(u.task); !ok {
-				return fleet.Because(fleet.ReasonKeepHeadroom, subject, "missing", len(u.put)-n, "wanted", u.wanted), false
-			}
+		if n := d.cluster.FitUpTo(u.task, len(u.put), nowhere); n < len(u.put) {
+			return fleet.Because(fleet.ReasonKeepHeadroom, subject, "missing", len(u.put)-n, "wanted", u.wanted), false
 		}
 	}
 	return fleet.Reason{}, true

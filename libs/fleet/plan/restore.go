@@ -16,7 +16,7 @@ func (d *draft) undoDrains() {
 	for i := range d.snap.Instances {
 		inst := &d.snap.Instances[i]
 		if s := d.setback(fleet.ActionRestore, string(inst.ID)); s != nil {
-			d.out.Reasons = append(d.out.Reasons, setBack(s, instanceSubject(inst)))
+			d.note(setBack(s, instanceSubject(inst)))
 		}
 		if d.restorable(i) && inst.Drain != "" && !d.acted[inst.ID] {
 			d.restore(i, fleet.Because(fleet.ReasonForgotten, instanceSubject(inst), "drain", inst.Drain.Short()))

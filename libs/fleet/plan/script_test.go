@@ -24,6 +24,8 @@ type script struct {
 	groups  map[string]int
 	explain bool // render what was considered, too
 
+	services bool // render what is remembered of services, and since when demand is armed
+
 	setbackPolicy string // digest of the policy under which things failed; empty is the one of now
 }
 
@@ -64,17 +66,20 @@ var verbs = map[string]func(*script, line){
 	"group":    (*script).group,    // group NAME …: a task group, service or not
 	"service":  (*script).service,  // service NAME desired=N …: a service with one deployment and its task group
 	"instance": (*script).instance, // instance ID TYPE zone= age= tasks=NAME*N!PROTECTED,…
-	"waiting":  (*script).waiting,  // waiting NAME N: provisioning without an instance
+	"waiting":  (*script).waiting,  // waiting NAME N [refused]: provisioning without an instance, or refused by ECS
 	"section":  (*script).section,  // section NAME age= problem=
-	"learned":  (*script).learned,  // learned TYPE mem=N
+	"learned":  (*script).learned,  // learned TYPE mem=N reserved=N
 	"open":     (*script).open,     // open KIND ID …: an action of an earlier plan
 	"short":    (*script).short,    // short TYPE ZONE LIFECYCLE for=
 	"setback":  (*script).setback,  // setback KIND OF class= message= times= for=: failed before, until in so long
 	"idle":     (*script).idle,     // idle ID for=
 	"wanted":   (*script).wanted,   // wanted NAME for=: since when the demand has been unmet
+	"seen":     (*script).seen,     // seen NAME desired= grown= halved= failed= crashed= room: what is remembered of a service
+	"at":       (*script).at,       // at 2026-03-14T18:00:00Z: now
 	"changed":  (*script).changed,  // changed launched= removed=: how long ago
 	"pause":    (*script).pause,    // pause by= why=
 	"explain":  func(s *script, _ line) { s.explain = true },
+	"services": func(s *script, _ line) { s.services = true },
 }
 
 // read runs the lines of a script.
@@ -162,7 +167,7 @@ func parseLine(raw string) (line, error) {
 }
 
 // flags are options that stand alone and may come first.
-var flags = map[string]bool{"booting": true, "spot": true, "over": true, "daemon": true, "standalone": true, "not-ours": true, "agent-away": true}
+var flags = map[string]bool{"refused": true, "room": true, "burstable": true, "metal": true, "booting": true, "spot": true, "over": true, "daemon": true, "standalone": true, "not-ours": true, "agent-away": true}
 
 func (l line) has(name string) bool { _, ok := l.options[name]; return ok }
 
@@ -206,6 +211,7 @@ func (s *script) typ(l line) {
 	t := fleet.InstanceType{
 		Name: fleet.TypeName(l.args[0]), Architectures: []fleet.Architecture{fleet.X86}, VCPUs: int64(number(l.args[1])), MemoryMiB: int64(number(l.args[2])) * 1024,
 		OnDemand: usd(3), MaxENIs: int64(l.int("enis", 3)), TrunkTasks: int64(l.int("trunk", 0)), GPUs: int64(l.int("gpu", 0)), Burstable: l.has("burstable"), Metal: l.has("metal"),
+		DiskGiB: int64(l.int("disk", 0)), NetworkMbps: int64(l.int("mbps", 0)),
 	}
 	if arch := l.options["arch"]; arch != "" {
 		t.Architectures = []fleet.Architecture{fleet.Architecture(arch)}
@@ -288,7 +294,7 @@ func (s *script) service(l line) {
 	if l.has("daemon") {
 		svc.Scheduling = fleet.Daemon
 	}
-	svc.Deployments = []fleet.Deployment{{ID: "d-" + l.args[0], Primary: true, Group: group, Desired: svc.Desired, Rollout: fleet.Rollout(or(l.options["rollout"], "completed"))}}
+	svc.Deployments = []fleet.Deployment{{ID: "d-" + l.args[0], Primary: true, Group: group, Desired: svc.Desired, Rollout: rolloutOf(l), Pending: l.int("pending", 0), Failed: l.int("failed", 0)}}
 	if old := l.options["replaces"]; old != "" { // an older deployment: service:OLD becomes a part of this service
 		i := s.groups[old]
 		s.snap.TaskGroups[i].Group = "service:" + l.args[0]
@@ -341,7 +347,7 @@ func (s *script) instance(l line) {
 }
 
 func (s *script) waiting(l line) {
-	s.snap.Waiting = append(s.snap.Waiting, fleet.Waiting{Group: s.groups[l.args[0]], Count: number(l.args[1]), Since: noon.Add(-time.Minute)})
+	s.snap.Waiting = append(s.snap.Waiting, fleet.Waiting{Group: s.groups[l.args[0]], Count: number(l.args[1]), Since: noon.Add(-time.Minute), Refused: l.has("refused")})
 }
 
 func (s *script) section(l line) {
@@ -354,7 +360,7 @@ func (s *script) section(l line) {
 }
 
 func (s *script) learned(l line) {
-	s.snap.Learned = append(s.snap.Learned, fleet.Learned{Type: fleet.TypeName(l.args[0]), Image: "ami-1", Capacity: fleet.Resources{CPUUnits: int64(l.int("cpu", 2048)), MemoryMiB: int64(l.int("mem", 0))}})
+	s.snap.Learned = append(s.snap.Learned, fleet.Learned{Type: fleet.TypeName(l.args[0]), Image: "ami-1", ReservedMemory: int64(l.int("reserved", 0)), Capacity: fleet.Resources{CPUUnits: int64(l.int("cpu", 2048)), MemoryMiB: int64(l.int("mem", 0))}})
 }
 
 func (s *script) open(l line) {
@@ -409,7 +415,42 @@ func (s *script) idle(l line) {
 }
 
 func (s *script) wanted(l line) {
-	s.mem.Demand = append(s.mem.Demand, fleet.DemandAge{Group: "service:" + l.args[0], Deployment: "d-" + l.args[0], Since: l.ago("for", time.Minute)})
+	age := fleet.DemandAge{Group: "service:" + l.args[0], Deployment: or(l.options["deployment"], "d-"+l.args[0]), Since: l.ago("for", time.Minute)}
+	for i := range s.snap.Services {
+		if string(s.snap.Services[i].Name) == l.args[0] {
+			age.Desired = l.int("desired", s.snap.Services[i].Desired)
+		}
+	}
+	if l.has("armed") {
+		age.Armed = l.ago("armed", 0)
+	}
+	s.mem.Demand = append(s.mem.Demand, age)
+}
+
+func (s *script) seen(l line) {
+	known := fleet.SeenService{
+		Service: fleet.ServiceName(l.args[0]), Desired: l.int("desired", 0), Grown: l.int("grown", 0),
+		Failed: l.int("failed", 0), Crashed: l.int("crashed", 0), HadRoom: l.has("room"),
+	}
+	if known.Grown > 0 {
+		known.HalvedAt = l.ago("halved", time.Hour)
+	}
+	if known.Failed > 0 || l.has("room") {
+		known.Deployment = or(l.options["deployment"], "d-"+l.args[0])
+	}
+	s.mem.Services = append(s.mem.Services, known)
+}
+
+// at moves the snapshot to another time. Ages count from noon still.
+func (s *script) at(l line) {
+	now, err := time.Parse(time.RFC3339, l.args[0])
+	if err != nil {
+		panic(err)
+	}
+	s.snap.ReadStartedAt, s.snap.TakenAt = now, now
+	for i := range s.snap.Sections {
+		s.snap.Sections[i].ReadAt = now
+	}
 }
 
 func (s *script) changed(l line) {
@@ -508,10 +549,18 @@ func (s *script) render(p *fleet.Plan) string {
 		say("close  %s %s: %s", c.Action, c.Verdict, c.Evidence)
 	}
 	for _, d := range p.Demand {
+		if s.services {
+			say("armed  %s at %s", d.Group, d.Armed.Format(time.TimeOnly))
+		}
 		say("demand %s %d: %s%s", d.Group, d.Count, count("fit ", d.FitNow)+count("launched ", d.Launched)+count("unplaced ", d.Unplaced), d.Reason)
 	}
 	for _, r := range p.Reasons {
 		say("%-6s %s: %s", r.Code, r.Subject, r)
+	}
+	for _, v := range p.Services {
+		if s.services {
+			say("seen   %s wants %d; %s", v.Service, v.Desired, count("grown ", v.Grown)+count("failed ", v.Failed)+count("crashed ", v.Crashed))
+		}
 	}
 	for _, i := range p.Idle {
 		say("idle   %s since %s", i.Instance, i.Since.Format(time.TimeOnly))
@@ -545,4 +594,12 @@ func (s *script) make() fleet.Plan {
 		s.mem.Policy, _ = pol.Digest()
 	}
 	return plan.Make(s.snap, s.pol, s.mem)
+}
+
+// rolloutOf is the state of a rolling deployment; none has no such state.
+func rolloutOf(l line) fleet.Rollout {
+	if l.options["rollout"] == "none" {
+		return ""
+	}
+	return fleet.Rollout(or(l.options["rollout"], "completed"))
 }

@@ -59,10 +59,20 @@ func (d *draft) setback(kind fleet.ActionKind, of string) *fleet.Setback {
 	if len(d.mem.Setbacks) == 0 {
 		return nil
 	}
-	if digest, err := d.pol.Digest(); err != nil || digest != d.mem.Policy {
+	if digest, err := d.policyDigest(); err != nil || digest != d.mem.Policy {
 		return nil
 	}
 	return d.mem.Setback(kind, of, d.now)
+}
+
+// policyDigest is the digest of the policy, made once: setbacks are asked for of every
+// instance.
+func (d *draft) policyDigest() (string, error) {
+	var err error
+	if d.policy == "" {
+		d.policy, err = d.pol.Digest()
+	}
+	return d.policy, err
 }
 
 // setBack puts a setback into words.

@@ -22,6 +22,7 @@ func Assemble(in Input) fleet.Snapshot {
 	a.addInstances()
 	a.addServices()
 	a.addTasks()
+	a.addRefused()
 	a.countInterfaces()
 	a.learn()
 	a.addSections()

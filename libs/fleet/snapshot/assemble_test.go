@@ -137,7 +137,7 @@ func TestSmallCluster(t *testing.T) {
 	if !reflect.DeepEqual(snap.Types, []fleet.InstanceType{wantType}) {
 		t.Errorf("types %+v", snap.Types)
 	}
-	if want := []fleet.Learned{{Type: "m7i.large", Image: "ami-1", Capacity: fleet.Resources{CPUUnits: 2048, MemoryMiB: 7680, ENIs: 2}}}; !reflect.DeepEqual(snap.Learned, want) {
+	if want := []fleet.Learned{{Type: "m7i.large", Image: "ami-1", Capacity: fleet.Resources{CPUUnits: 2048, MemoryMiB: 7680, ENIs: 2}, SeenAt: now.Add(-time.Hour)}}; !reflect.DeepEqual(snap.Learned, want) {
 		t.Errorf("learned %+v", snap.Learned)
 	}
 }
@@ -479,7 +479,9 @@ func TestNoticesProtectionsLearned(t *testing.T) {
 	in.Protections = []snapshot.Protection{{Instance: "i-2", Why: "debugging"}}
 	in.Learned = []fleet.Learned{
 		{Type: "m7i.large", Image: "ami-1", Capacity: fleet.Resources{CPUUnits: 2048, MemoryMiB: 7600}},
-		{Type: "m7i.large", Image: "ami-0", Capacity: fleet.Resources{CPUUnits: 2048, MemoryMiB: 7500}},
+		{Type: "m7i.large", Image: "ami-0", Capacity: fleet.Resources{CPUUnits: 2048, MemoryMiB: 7500}}, // of an image that is no longer used
+		{Type: "m7i.large", Image: "ami-1", Capacity: fleet.Resources{CPUUnits: 2048, MemoryMiB: 7400}, SeenAt: now.Add(-61 * 24 * time.Hour)},
+		{Type: "m7i.large", Image: "ami-1", ReservedMemory: 256, Capacity: fleet.Resources{CPUUnits: 2048, MemoryMiB: 7344}, SeenAt: now.Add(-59 * 24 * time.Hour)},
 	}
 	snap := assemble(t, in)
 	if n := snap.Instances[0].Notice; n.Kind != fleet.NoticeInterruption || !n.At.Equal(now.Add(-time.Second)) {
@@ -488,7 +490,10 @@ func TestNoticesProtectionsLearned(t *testing.T) {
 	if why := snap.Instances[1].Protected; why != "debugging" {
 		t.Errorf("protected %q", why)
 	}
-	want := []fleet.Learned{{Type: "m7i.large", Image: "ami-1", Capacity: fleet.Resources{CPUUnits: 2048, MemoryMiB: 7600, ENIs: 2}}}
+	want := []fleet.Learned{
+		{Type: "m7i.large", Image: "ami-1", Capacity: fleet.Resources{CPUUnits: 2048, MemoryMiB: 7600, ENIs: 2}, SeenAt: now.Add(-time.Hour)},
+		{Type: "m7i.large", Image: "ami-1", ReservedMemory: 256, Capacity: fleet.Resources{CPUUnits: 2048, MemoryMiB: 7344, ENIs: 2}, SeenAt: now.Add(-59 * 24 * time.Hour)},
+	}
 	if !reflect.DeepEqual(snap.Learned, want) {
 		t.Errorf("learned %+v", snap.Learned)
 	}

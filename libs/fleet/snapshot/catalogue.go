@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/neap-project/neap/libs/fleet"
@@ -34,7 +35,7 @@ func (a *assembly) addTypes() {
 			Name: name, Architectures: architectures(t.Architectures),
 			VCPUs: t.VCPUs, MemoryMiB: t.MemoryMiB, GPUs: t.GPUs,
 			MaxENIs: t.MaxENIs, TrunkTasks: max(t.TrunkTasks, 0),
-			Burstable: t.Burstable, Metal: t.Metal,
+			Burstable: t.Burstable, Metal: t.Metal, DiskGiB: max(t.DiskGiB, 0), NetworkMbps: max(t.NetworkMbps, 0),
 			OnDemand: max(prices[t.Name], 0), Zones: zones[t.Name],
 		})
 	}
@@ -97,43 +98,68 @@ func (a *assembly) addNetwork() {
 	}
 }
 
+// learnedFor is how long what instances registered is believed after the last registration.
+const learnedFor = 60 * 24 * time.Hour
+
 // learn notes the least CPU, memory and GPUs that instances of each type and image were
-// seen to register. What was learned before is kept as long as its image is in use.
-// Interface slots are never registered: they follow from the type and from what is seen now.
+// seen to register, by the memory that their agents keep for the system. What was learned
+// before is kept for so long as its image is in use: with another image it is learned anew,
+// for another kernel leaves another rest. Interface slots are never registered: they follow
+// from the type and from what is seen now.
 func (a *assembly) learn() {
 	type key struct {
-		Type  fleet.TypeName
-		Image fleet.ImageID
+		Type     fleet.TypeName
+		Image    fleet.ImageID
+		Reserved int64
 	}
 	inUse := map[fleet.ImageID]bool{}
 	for _, image := range a.snap.Images {
 		inUse[image.ID] = true
 	}
+	reserved := a.reservedMemory()
 	learned := map[key]int{}
 	note := func(l fleet.Learned) {
-		i, ok := learned[key{l.Type, l.Image}]
+		i, ok := learned[key{l.Type, l.Image, l.ReservedMemory}]
 		if !ok {
-			learned[key{l.Type, l.Image}] = len(a.snap.Learned)
+			learned[key{l.Type, l.Image, l.ReservedMemory}] = len(a.snap.Learned)
 			a.snap.Learned = append(a.snap.Learned, l)
 			return
 		}
-		a.snap.Learned[i].Capacity = least(a.snap.Learned[i].Capacity, l.Capacity)
+		known := &a.snap.Learned[i]
+		known.Capacity, known.SeenAt = least(known.Capacity, l.Capacity), later(known.SeenAt, l.SeenAt)
 	}
 	for i := range a.snap.Instances {
 		inst := &a.snap.Instances[i]
 		inUse[inst.Image] = true
 		seen := inst.Status == fleet.StatusActive || inst.Status == fleet.StatusDraining
 		if seen && inst.Type != "" && inst.Image != "" && inst.Registered.CPUUnits > 0 && inst.Registered.MemoryMiB > 0 {
-			note(fleet.Learned{Type: inst.Type, Image: inst.Image, Capacity: inst.Registered})
+			note(fleet.Learned{Type: inst.Type, Image: inst.Image, ReservedMemory: reserved[inst.ID], Capacity: inst.Registered, SeenAt: inst.RegisteredAt})
 		}
 	}
+	now := a.in.ContainerInstances.ReadAt
 	for _, l := range a.in.Learned {
 		l.Capacity.ENIs = a.slots(l.Type, untrunked)
 		// A network section without images was not read: then nothing is known to be unused.
-		if inUse[l.Image] || len(a.snap.Images) == 0 {
+		if (inUse[l.Image] || len(a.snap.Images) == 0) && (l.SeenAt.IsZero() || now.Sub(l.SeenAt) < learnedFor) {
 			note(l)
 		}
 	}
+}
+
+// reservedMemory is what the agents of instances keep for the system, as the tag of their
+// launch says; 0 where there is none.
+func (a *assembly) reservedMemory() map[fleet.InstanceID]int64 {
+	const most = 1 << 30 // MiB: beyond any instance
+	reserved := map[fleet.InstanceID]int64{}
+	for i := range a.in.EC2.Instances {
+		m := &a.in.EC2.Instances[i]
+		for _, t := range m.Tags {
+			if n, err := strconv.ParseInt(t.Value, 10, 64); t.Key == fleet.TagReserved && err == nil && n > 0 && n < most {
+				reserved[fleet.InstanceID(m.ID)] = n
+			}
+		}
+	}
+	return reserved
 }
 
 func least(a, b fleet.Resources) fleet.Resources {

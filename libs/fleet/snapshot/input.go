@@ -31,6 +31,7 @@ type Input struct {
 	Network            Network            // fleet.SectionNetwork
 
 	Notices     []Notice        // from events: what AWS is going to take
+	Refused     []Refused       // from events: standalone tasks that found no room, and are expected to be asked for again
 	Protections []Protection    // instances that a person has told Neap to keep
 	Learned     []fleet.Learned // of the snapshot before: what instances were seen to register
 }
@@ -212,6 +213,22 @@ type Task struct {
 	Tags              []Tag     `json:"tags,omitempty"`
 }
 
+// Refused is a number of like standalone tasks that ECS would not start for lack of room.
+// They do not exist: who asked for them is expected to ask again.
+type Refused struct {
+	TaskDefinition   string          `json:"taskDefinition"` // ARN
+	Group            string          `json:"group"`
+	CapacityProvider string          `json:"capacityProvider,omitempty"`
+	LaunchType       string          `json:"launchType,omitempty"`
+	Overrides        Overrides       `json:"overrides,omitzero"`
+	Constraints      []Constraint    `json:"constraints,omitempty"` // of the call, beside those of the definition
+	Placement        []PlacementRule `json:"placement,omitempty"`
+	Subnets          []string        `json:"subnets,omitempty"`
+	Count            int             `json:"count"`
+	Since            time.Time       `json:"since,omitzero"`
+	Reason           string          `json:"reason,omitempty"` // what ECS gave: for people
+}
+
 // Overrides are the overrides of RunTask that change what a task reserves.
 type Overrides struct {
 	CPU        string              `json:"cpu,omitempty"`
@@ -281,6 +298,8 @@ type InstanceType struct {
 	TrunkTasks    int64    `json:"trunkTasks,omitempty"` // awsvpc tasks with ENI trunking; in no API, see adapters/cloud
 	Burstable     bool     `json:"burstable,omitempty"`
 	Metal         bool     `json:"metal,omitempty"`
+	DiskGiB       int64    `json:"diskGiB,omitempty"`     // of disks of its own
+	NetworkMbps   int64    `json:"networkMbps,omitempty"` // that it can keep up
 }
 
 // Offer is one answer of DescribeInstanceTypeOfferings: the zone sells the type.
