@@ -110,10 +110,7 @@ func (r *recollection) at(generation uint64, pause fleet.Pause) fleet.Memory {
 	mem := r.mem
 	mem.Generation, mem.Pause = generation, pause
 	if n := r.noticed; n != nil && !n.ReadStartedAt.Before(mem.PrevReadAt) {
-		mem.Idle, mem.Demand = n.Idle, nil
-		for _, d := range n.Demand {
-			mem.Demand = append(mem.Demand, fleet.DemandAge{Group: d.Group, Deployment: d.Deployment, Since: d.Since})
-		}
+		mem = outcome.Notice(mem, n)
 	}
 	return mem
 }

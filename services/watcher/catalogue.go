@@ -1,11 +1,16 @@
 package watcher
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/neap-project/neap/libs/adapters/cache"
 	"github.com/neap-project/neap/libs/adapters/cloud"
 	"github.com/neap-project/neap/libs/fleet/snapshot"
 )
@@ -17,13 +22,13 @@ const (
 	spotEvery     = 5 * time.Minute  // spot prices move a few times a day; five minutes is what EC2 itself needs
 	catalogueFail = time.Minute      // until a part that could not be read is tried again
 	catalogueWait = 30 * time.Second // for the first reading; a cluster without prices is better than none
-	catalogueKept = 7 * 24 * time.Hour
+	catalogueDays = 7                // that a part is found in the cache after it was read
 )
 
-// catalogue is what EC2 sells in the region, as it was last read: for all clusters, and of
-// each part the last good reading.
+// catalogue is what EC2 sells in the region: for all clusters, and of each part the last
+// good reading, by whichever replica it was made. The first one reads a part when it is due
+// and leaves it in the cache; the others take it from there.
 type catalogue struct {
-	reader  *cloud.Reader
 	store   *store
 	region  string
 	now     func() time.Time // of AWS
@@ -32,36 +37,40 @@ type catalogue struct {
 	tried   chan struct{} // closed when it was read, or could not be, for the first time
 	once    sync.Once
 
-	mu      sync.Mutex
-	kept    keptCatalogue
-	listDue time.Time // local, as spotDue
-	spotDue time.Time
-	problem string // why the newest reading failed, for what was never read
-	failing bool   // and that was said
+	// One refresh at a time; mu is for those who want to know what is known.
+	types  part[snapshot.InstanceType]
+	offers part[snapshot.Offer]
+	prices part[snapshot.Price]
+	spot   part[snapshot.SpotPrice]
+	mu     sync.Mutex
 }
 
-// keptCatalogue is the catalogue as it is cached.
-type keptCatalogue struct {
-	Types  []snapshot.InstanceType `json:"types"`
-	Offers []snapshot.Offer        `json:"offers"`
-	Prices []snapshot.Price        `json:"prices"`
-	Spot   []snapshot.SpotPrice    `json:"spot"`
-	ListAt time.Time               `json:"listAt,omitzero"` // by the clock of AWS, as SpotAt
-	SpotAt time.Time               `json:"spotAt,omitzero"`
-	Listed time.Time               `json:"listed,omitzero"` // by the local clock
+// part is one part of the catalogue.
+type part[T any] struct {
+	name    string
+	every   time.Duration
+	read    func(context.Context) ([]T, error)
+	kept    keptPart[T]
+	due     time.Time // local
+	problem string    // why the newest reading failed
 }
 
-// load takes over what another process has read lately, so that a restart costs no reads.
-func (c *catalogue) load(ctx context.Context) {
-	kept, ok := c.store.catalogue(ctx, c.region)
-	if !ok || len(kept.Types) == 0 {
-		return
+// keptPart is a part as it is cached.
+type keptPart[T any] struct {
+	Rows []T       `json:"rows"`
+	At   time.Time `json:"at"`   // by the clock of AWS
+	Read time.Time `json:"read"` // by the local clock
+}
+
+func newCatalogue(w *Watcher) *catalogue {
+	r := w.reader
+	return &catalogue{
+		store: w.store, region: w.account.Region(), now: w.account.Now, log: w.proc.Log, changed: w.ringAll, tried: make(chan struct{}),
+		types:  part[snapshot.InstanceType]{name: "types", every: listEvery, read: r.Types},
+		offers: part[snapshot.Offer]{name: "offers", every: listEvery, read: r.Offers},
+		prices: part[snapshot.Price]{name: "prices", every: listEvery, read: r.OnDemandPrices},
+		spot:   part[snapshot.SpotPrice]{name: "spot", every: spotEvery, read: r.SpotPrices},
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.once.Do(func() { close(c.tried) })
-	c.kept = kept
-	c.listDue = kept.Listed.Add(jittered(listEvery))
 }
 
 // first waits for the first reading, though not for ever.
@@ -78,118 +87,137 @@ func (c *catalogue) first(ctx context.Context) {
 // refresh reads the parts that are due. What cannot be read is kept as it was and tried
 // again before long.
 func (c *catalogue) refresh(ctx context.Context) error {
-	var err error
-	list, spot := c.due(time.Now())
-	if list {
-		err = c.readList(ctx)
+	news := refreshPart(ctx, c, &c.types)
+	news = refreshPart(ctx, c, &c.offers) || news
+	news = refreshPart(ctx, c, &c.prices) || news
+	news = refreshPart(ctx, c, &c.spot) || news
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // stopping: what failed says nothing about AWS
 	}
-	if spot && ctx.Err() == nil {
-		if spotErr := c.readSpot(ctx); err == nil {
-			err = spotErr
-		}
-	}
-	if (list || spot) && ctx.Err() == nil {
-		c.judge(ctx, err)
-		c.once.Do(func() { close(c.tried) })
-		c.store.keepCatalogue(ctx, c.region, c.copy())
+	c.once.Do(func() { close(c.tried) })
+	if news {
 		c.changed()
 	}
 	return nil
 }
 
-func (c *catalogue) due(now time.Time) (list, spot bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return !now.Before(c.listDue), !now.Before(c.spotDue)
+// refreshPart reads a part if it is due and no replica has done so lately. It reports
+// whether there is anything new to tell.
+func refreshPart[T any](ctx context.Context, c *catalogue, p *part[T]) bool {
+	if time.Now().Before(p.due) || ctx.Err() != nil {
+		return false
+	}
+	kept, ok := loadPart(ctx, c, p)
+	if ok && time.Since(kept.Read).Abs() < p.every-p.every/5 { // replicas do not keep step: see jittered
+		c.take(ctx, func() { p.kept, p.due = kept, kept.Read.Add(jittered(p.every)) }, &p.problem, p.name, nil)
+		return true
+	}
+	rows, err := p.read(ctx)
+	if err == nil && len(rows) == 0 {
+		err = errors.New("the answer is empty")
+	}
+	if ctx.Err() != nil {
+		return false
+	}
+	if err != nil {
+		c.take(ctx, func() {
+			if ok && kept.Read.After(p.kept.Read) {
+				p.kept = kept
+			}
+			p.due = time.Now().Add(jittered(catalogueFail))
+		}, &p.problem, p.name, err)
+		return true
+	}
+	kept = keptPart[T]{Rows: rows, At: c.now(), Read: time.Now()}
+	c.take(ctx, func() { p.kept, p.due = kept, kept.Read.Add(jittered(p.every)) }, &p.problem, p.name, nil)
+	cache.Set(ctx, c.store.cache, partKey(c.region, p.name, kept.Read), kept, catalogueDays*24*time.Hour)
+	return true
 }
 
-// readList reads types, zones and on-demand prices. Of these the last good ones are kept
-// each by itself: a price list that cannot be read takes nothing away from the types.
-func (c *catalogue) readList(ctx context.Context) error {
-	types, errTypes := c.reader.Types(ctx)
-	offers, errOffers := c.reader.Offers(ctx)
-	prices, errPrices := c.reader.OnDemandPrices(ctx)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	keep(&c.kept.Types, types, errTypes)
-	keep(&c.kept.Offers, offers, errOffers)
-	keep(&c.kept.Prices, prices, errPrices)
-	for _, err := range []error{errTypes, errOffers, errPrices} {
-		if err != nil {
-			c.listDue = time.Now().Add(jittered(catalogueFail))
-			return err
+// partKey is where a part is cached that was read on a day.
+func partKey(region, name string, day time.Time) string {
+	return "catalogue:" + region + ":" + name + ":" + day.UTC().Format(time.DateOnly)
+}
+
+// loadPart finds the newest reading of a part in the cache.
+func loadPart[T any](ctx context.Context, c *catalogue, p *part[T]) (keptPart[T], bool) {
+	now := time.Now()
+	for days := range catalogueDays {
+		kept, ok := cache.Get[keptPart[T]](ctx, c.store.cache, partKey(c.region, p.name, now.AddDate(0, 0, -days)))
+		if ok && len(kept.Rows) > 0 {
+			return kept, true
+		}
+		if p.kept.Read.After(now.AddDate(0, 0, -days-1)) {
+			break // what is known is as new as what is older still
 		}
 	}
-	c.kept.ListAt, c.kept.Listed = c.now(), time.Now()
-	c.listDue = c.kept.Listed.Add(jittered(listEvery))
-	return nil
+	return keptPart[T]{}, false
 }
 
-func (c *catalogue) readSpot(ctx context.Context) error {
-	spot, err := c.reader.SpotPrices(ctx)
+// take applies what came of a reading, and says once that a part cannot be read and once
+// that it can be again.
+func (c *catalogue) take(ctx context.Context, apply func(), problem *string, name string, err error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	keep(&c.kept.Spot, spot, err)
+	apply()
+	failed := *problem != ""
+	*problem = ""
 	if err != nil {
-		c.spotDue = time.Now().Add(jittered(catalogueFail))
-		return err
+		*problem = err.Error()
 	}
-	c.kept.SpotAt = c.now()
-	c.spotDue = time.Now().Add(jittered(spotEvery))
-	return nil
-}
-
-// keep replaces what is known by what was read, unless that failed.
-func keep[T any](known *[]T, read []T, err error) {
-	if err == nil {
-		*known = read
-	}
-}
-
-// judge says once that the catalogue cannot be read, and once that it can be again.
-func (c *catalogue) judge(ctx context.Context, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.problem = ""
-	if err != nil {
-		c.problem = err.Error()
-	}
-	if c.failing == (err != nil) {
-		return
-	}
-	c.failing = err != nil
-	if c.failing {
-		c.log.WarnContext(ctx, "catalogue not read, the last one is used", "err", err)
-		return
-	}
-	c.log.InfoContext(ctx, "catalogue is read again")
-}
-
-func (c *catalogue) copy() keptCatalogue {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.kept
-}
-
-// current is the catalogue as a section. It is complete once types, zones and prices were
-// read, however long ago: what EC2 sells changes slowly, and a price that is a day old is
-// nearly right. Spot prices that were never read count as unknown, type by type.
-func (c *catalogue) current() snapshot.Catalogue {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	k := &c.kept
-	out := snapshot.Catalogue{Types: k.Types, Offers: k.Offers, Prices: k.Prices, Spot: k.Spot}
-	out.StartedAt, out.ReadAt = k.ListAt, k.ListAt
+	c.mu.Unlock()
 	switch {
-	case k.ListAt.IsZero() && c.problem != "":
-		out.Fail(c.problem)
-	case k.ListAt.IsZero():
-		out.Fail("it is being read for the first time")
-	default:
-		out.Complete = true
+	case err != nil && !failed:
+		c.log.WarnContext(ctx, "part of the catalogue not read, the last one is used, or else the embedded one", "part", name, "err", err)
+	case err == nil && failed:
+		c.log.InfoContext(ctx, "part of the catalogue is read again", "part", name)
 	}
-	if !k.SpotAt.IsZero() && k.SpotAt.After(out.ReadAt) {
-		out.ReadAt = k.SpotAt
+}
+
+// current is the catalogue as a section, for a cluster in these zones. It is complete
+// whatever could be read: the last good reading of each part stands in for a newer one, for
+// what EC2 sells changes slowly and a price that is a day old is nearly right; and where
+// there is none, the embedded table. The section says so. Spot prices that were never read
+// count as unknown, type by type.
+func (c *catalogue) current(zones []string) snapshot.Catalogue {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := snapshot.Catalogue{Types: c.types.kept.Rows, Offers: c.offers.kept.Rows, Prices: c.prices.kept.Rows, Spot: c.spot.kept.Rows}
+	out.Complete = true
+	embedded := cloud.EmbeddedCatalogue()
+	var notes []string
+	note := func(p string, problem string, at time.Time, standIn string) {
+		if at.IsZero() {
+			notes = append(notes, fmt.Sprintf("%s: %s stand in (%s)", p, standIn, cmp.Or(problem, "they are being read for the first time")))
+		} else if problem != "" {
+			notes = append(notes, fmt.Sprintf("%s: those of %s stand in (%s)", p, at.UTC().Format(time.RFC3339), problem))
+		}
 	}
+	note("types", c.types.problem, c.types.kept.At, "embedded ones of "+embedded.Date)
+	note("zones", c.offers.problem, c.offers.kept.At, "all that the policy names")
+	note("prices", c.prices.problem, c.prices.kept.At, "embedded ones of "+embedded.Region+" of "+embedded.Date)
+	note("spot prices", c.spot.problem, c.spot.kept.At, "none")
+	out.Problem = strings.Join(notes, "; ")
+	if c.types.kept.At.IsZero() {
+		out.Types = embedded.Types
+	}
+	if c.prices.kept.At.IsZero() {
+		out.Prices = embedded.Prices
+	}
+	if c.offers.kept.At.IsZero() {
+		for i := range out.Types {
+			for _, zone := range zones {
+				out.Offers = append(out.Offers, snapshot.Offer{Type: out.Types[i].Name, Zone: zone})
+			}
+		}
+	}
+	if len(out.Offers) == 0 {
+		out.Fail("no zone is known: neither what EC2 sells where nor the subnets of the policy could be read; " + out.Problem)
+	}
+	for _, at := range [...]time.Time{c.types.kept.At, c.offers.kept.At, c.prices.kept.At, c.spot.kept.At} {
+		if at.After(out.ReadAt) {
+			out.ReadAt = at
+		}
+	}
+	out.StartedAt = out.ReadAt
 	return out
 }

@@ -21,7 +21,7 @@ type Config struct {
 
 	Installation string        `envconfig:"NEAP_INSTALLATION" default:"neap" desc:"owner tag of the instances of this installation"`
 	Beat         time.Duration `envconfig:"BEAT" default:"15s" desc:"longest time between two sweeps of a cluster; events bring one forward"`
-	EventQueue   string        `envconfig:"EVENT_QUEUE_URL" desc:"URL of an SQS queue that EventBridge fills with events of ECS and EC2; empty works on the beat alone"`
+	EventQueue   string        `envconfig:"EVENT_QUEUE_URL" desc:"URL of an SQS queue that EventBridge fills with events of ECS and EC2, and with CloudTrail's of RunTask, without which standalone tasks that find no room are not launched for; empty works on the beat alone"`
 }
 
 // leastBeat keeps a slip of the pen from turning into a busy loop.

@@ -60,6 +60,14 @@ func (w *Watcher) held() []*site {
 	return held
 }
 
+// knowsCluster reports whether a cluster has a site: it has a policy, or we were told to
+// watch it.
+func (w *Watcher) knowsCluster(name fleet.ClusterName) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.sites[name] != nil
+}
+
 func (w *Watcher) ringAll() {
 	for _, s := range w.held() {
 		s.ring()

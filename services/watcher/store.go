@@ -15,7 +15,7 @@ import (
 // How long things are cached.
 const (
 	definitionKept = 7 * 24 * time.Hour  // a revision never changes; one that is not used for a week is not missed
-	learnedKept    = 30 * 24 * time.Hour // a type may not run for weeks and then be the cheapest again
+	learnedKept    = 60 * 24 * time.Hour // a type may not run for weeks and then be the cheapest again
 	noticesKept    = 6 * time.Hour
 	detailKept     = 15 * time.Minute // as long as the snapshot itself
 )
@@ -24,9 +24,10 @@ const (
 // on it. Its keys:
 //
 //	taskdef:<ARN>                              snapshot.TaskDefinition
-//	catalogue:<region>                         what EC2 sells
+//	catalogue:<region>:<part>:<date>           what EC2 sells, by the part and the day it was read
 //	learned:<cluster key>                      []fleet.Learned: what instances register
 //	notices                                    notices of EC2, by instance
+//	refused:<cluster key>                      standalone tasks that ECS refused, by what was asked for
 //	snapshot:<cluster key>                     Summary
 //	tasks:<cluster key>:<container instance>   []snapshot.Task that it runs; "waiting" for those without one
 type store struct{ cache *cache.Cache }
@@ -81,16 +82,6 @@ func (s *store) KeepDefinitions(ctx context.Context, found map[string]snapshot.T
 
 func definitionKey(arn string) string { return "taskdef:" + arn }
 
-func (s *store) catalogue(ctx context.Context, region string) (keptCatalogue, bool) {
-	return cache.Get[keptCatalogue](ctx, s.cache, "catalogue:"+region)
-}
-
-func (s *store) keepCatalogue(ctx context.Context, region string, k keptCatalogue) {
-	if len(k.Types) > 0 {
-		cache.Set(ctx, s.cache, "catalogue:"+region, k, catalogueKept)
-	}
-}
-
 func (s *store) learned(ctx context.Context, cluster fleet.ClusterName) []fleet.Learned {
 	learned, _ := cache.Get[[]fleet.Learned](ctx, s.cache, "learned:"+cluster.Key())
 	return learned
@@ -103,6 +94,15 @@ func (s *store) notices(ctx context.Context) map[fleet.InstanceID]fleet.Notice {
 
 func (s *store) keepNotices(ctx context.Context, all map[fleet.InstanceID]fleet.Notice) {
 	cache.Set(ctx, s.cache, "notices", all, noticesKept)
+}
+
+func (s *store) refusals(ctx context.Context, cluster fleet.ClusterName) map[string]*ask {
+	heard, _ := cache.Get[map[string]*ask](ctx, s.cache, "refused:"+cluster.Key())
+	return heard
+}
+
+func (s *store) keepRefusals(ctx context.Context, cluster fleet.ClusterName, asks map[string]*ask) {
+	cache.Set(ctx, s.cache, "refused:"+cluster.Key(), asks, refusedKept)
 }
 
 // keep writes what a snapshot taught and what people may ask about it.

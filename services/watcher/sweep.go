@@ -55,9 +55,10 @@ func (w *Watcher) sweep(ctx context.Context, s *site) (snapshot.Input, error) {
 		return in, errs[0]
 	}
 	disown(in.EC2.Instances, w.cfg.Installation)
-	in.Catalogue = w.catalogue.current()
 	in.Network = w.network(ctx, s, policy, in.Services.Services)
+	in.Catalogue = w.catalogue.current(zonesOf(policy, in.Network))
 	in.Notices = w.notices.of(s.cluster, in.EC2, w.store.notices(ctx))
+	in.Refused = w.refused(ctx, s, policy, &in.Tasks)
 	in.Protections = w.protections(ctx, s)
 	return in, nil
 }
@@ -116,6 +117,20 @@ func (w *Watcher) network(ctx context.Context, s *site, policy fleet.Policy, ser
 		s.networkDue = time.Time{} // at the next beat again
 	}
 	return read
+}
+
+// zonesOf lists the zones of the subnets that the policy launches in.
+func zonesOf(policy fleet.Policy, network snapshot.Network) []string {
+	zones := map[string]bool{}
+	for _, subnet := range network.Subnets {
+		named := slices.ContainsFunc(policy.LaunchSpecs, func(spec fleet.LaunchSpec) bool {
+			return slices.Contains(spec.Subnets, fleet.SubnetID(subnet.ID))
+		})
+		if named && subnet.Zone != "" {
+			zones[subnet.Zone] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(zones))
 }
 
 // wanted lists the subnets and images to read, each once and in order.

@@ -37,6 +37,7 @@ type Watcher struct {
 	meter     meter
 	catalogue *catalogue
 	notices   *notices
+	refusals  *refusals
 
 	mu    sync.Mutex
 	sites map[fleet.ClusterName]*site
@@ -48,9 +49,10 @@ func New(cfg Config, b *bus.Bus, c *cache.Cache, account *cloud.Account, proc *s
 	reader := account.Reader(shelf)
 	w := &Watcher{
 		cfg: cfg, bus: b, store: shelf, account: account, reader: reader, proc: proc, meter: newMeter(proc),
-		notices: &notices{posted: map[fleet.InstanceID]posted{}}, sites: map[fleet.ClusterName]*site{},
+		notices: &notices{posted: map[fleet.InstanceID]posted{}}, refusals: newRefusals(),
+		sites: map[fleet.ClusterName]*site{},
 	}
-	w.catalogue = &catalogue{reader: reader, store: shelf, region: account.Region(), now: account.Now, log: proc.Log, changed: w.ringAll, tried: make(chan struct{})}
+	w.catalogue = newCatalogue(w)
 	return w
 }
 
@@ -63,7 +65,6 @@ func (w *Watcher) Run(ctx context.Context) error {
 	}
 	defer stop()
 	w.proc.Health.Ready()
-	w.catalogue.load(ctx)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		return w.proc.Every(ctx, "catalogue", catalogueBeat, nil, w.catalogue.refresh)
@@ -162,6 +163,7 @@ func (w *Watcher) listen(ctx context.Context) error {
 	}
 	return lease.Hold(ctx, func(ctx context.Context) error {
 		w.notices.merge(w.store.notices(ctx), time.Now())
+		w.refusals.listen()
 		const atOnce = time.Millisecond // a poll waits by itself until there is something
 		return w.proc.Every(ctx, "events", atOnce, nil, func(ctx context.Context) error {
 			return w.reader.Events(ctx, w.cfg.EventQueue, w.hear)
@@ -170,13 +172,17 @@ func (w *Watcher) listen(ctx context.Context) error {
 }
 
 // hear wakes the clusters that events are about. Events are hints: what they say is looked
-// up, but for notices, which nobody can ask EC2 for.
+// up, but for notices and for refusals of standalone tasks, which nobody can ask for.
 func (w *Watcher) hear(ctx context.Context, events []cloud.Event) error {
 	posted := false
+	var unheard error
 	for i := range events {
 		e := &events[i]
 		if notice, ok := e.Notice(); ok && e.Instance != "" {
 			posted = w.notices.post(e.Instance, notice, time.Now()) || posted
+		}
+		if err := w.hearRefusal(ctx, e); err != nil {
+			unheard = err
 		}
 		for _, s := range w.held() {
 			if e.Cluster == s.cluster || e.Cluster == "" && s.knows(e.Instance) {
@@ -187,7 +193,7 @@ func (w *Watcher) hear(ctx context.Context, events []cloud.Event) error {
 	if posted {
 		w.store.keepNotices(ctx, w.notices.all())
 	}
-	return nil
+	return unheard
 }
 
 // gap is the least time between two sweeps: a burst of events is one change, and sweeping

@@ -325,7 +325,7 @@ func TestLaunchFromTheOwnersTemplate(t *testing.T) {
 
 func TestLaunchRefusesWhatItDidNotFreeze(t *testing.T) {
 	a := open(t, "cluster prod")
-	for _, frozen := range []string{"", "{}", `{"format":2}`, `{"format":1,"extra":true}`} {
+	for _, frozen := range []string{"", "{}", `{"format":3}`, `{"format":2,"token":"x"}`, `{"format":1,"extra":true}`} {
 		if _, _, _, err := a.Launcher().Launch(t.Context(), []byte(frozen)); !errors.Is(err, fleet.ErrInvalid) && !errors.Is(err, fleet.ErrVersion) {
 			t.Errorf("%q: %v", frozen, err)
 		}

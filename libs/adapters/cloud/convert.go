@@ -273,11 +273,27 @@ func instanceType(t *ec2types.InstanceTypeInfo) snapshot.InstanceType {
 	}
 	if t.NetworkInfo != nil {
 		out.MaxENIs = int64(whole(t.NetworkInfo.MaximumNetworkInterfaces))
+		for _, card := range t.NetworkInfo.NetworkCards {
+			out.NetworkMbps += megabits(card.BaselineBandwidthInGbps)
+		}
+	}
+	if t.InstanceStorageInfo != nil && t.InstanceStorageInfo.TotalSizeInGB != nil {
+		out.DiskGiB = *t.InstanceStorageInfo.TotalSizeInGB
 	}
 	out.MaxENIs, out.TrunkTasks = interfaceLimits(out.Name, out.MaxENIs)
 	out.Burstable = t.BurstablePerformanceSupported != nil && *t.BurstablePerformanceSupported
 	out.Metal = t.BareMetal != nil && *t.BareMetal
 	return out
+}
+
+// megabits turns gigabits per second into whole megabits. What is no plausible number is 0:
+// unknown.
+func megabits(gbps *float64) int64 {
+	const most = 1e5 // Gbit/s: far beyond any network card
+	if gbps == nil || !(*gbps > 0 && *gbps < most) {
+		return 0
+	}
+	return int64(*gbps * 1000)
 }
 
 func offer(o *ec2types.InstanceTypeOffering) snapshot.Offer {

@@ -12,6 +12,7 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/neap-project/neap/libs/fleet"
 	"github.com/neap-project/neap/libs/fleet/snapshot"
 )
 
@@ -123,4 +124,33 @@ func (r *definitionReader) describe(ctx context.Context, arns []string) (map[str
 	}
 	_ = g.Wait() // one that cannot be read must not stop the others
 	return found, first
+}
+
+// Definition finds out which revision a task definition names, by family, family:revision
+// or ARN, and reads it. It fails with fleet.ErrNotFound if there is none.
+func (r *Reader) Definition(ctx context.Context, name string) (snapshot.TaskDefinition, error) {
+	if d, ok := r.definitions.own.get(name); ok {
+		return d, nil
+	}
+	out, err := call(ctx, r.ecs.DescribeTaskDefinition, &ecs.DescribeTaskDefinitionInput{
+		TaskDefinition: aws.String(name), Include: []ecstypes.TaskDefinitionField{ecstypes.TaskDefinitionFieldTags},
+	})
+	if hasCode(err, "ClientException") { // how ECS says that there is none
+		err = as(fleet.ErrNotFound, err)
+	}
+	if err == nil && out.TaskDefinition == nil {
+		err = fmt.Errorf("%w: the answer is empty", fleet.ErrUnknown)
+	}
+	if err != nil {
+		return snapshot.TaskDefinition{}, fmt.Errorf("describe task definition %s: %w", name, err)
+	}
+	d := taskDefinition(out.TaskDefinition, out.Tags)
+	r.definitions.own.keep(map[string]snapshot.TaskDefinition{d.ARN: d})
+	return d, nil
+}
+
+// Definitions reads task definitions by their ARNs, in that order: those it could, and the
+// first error.
+func (r *Reader) Definitions(ctx context.Context, arns []string) ([]snapshot.TaskDefinition, error) {
+	return r.definitions.read(ctx, arns)
 }

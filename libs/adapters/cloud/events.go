@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/libs/fleet/snapshot"
 )
 
 const (
@@ -38,6 +39,7 @@ const (
 	EventTask              EventKind = "task"               // ECS Task State Change
 	EventContainerInstance EventKind = "container-instance" // ECS Container Instance State Change
 	EventService           EventKind = "service"            // ECS Service Action, ECS Deployment State Change
+	EventCall              EventKind = "call"               // AWS API Call via CloudTrail, of ECS
 )
 
 var eventKinds = map[string]EventKind{
@@ -48,6 +50,7 @@ var eventKinds = map[string]EventKind{
 	"ECS Container Instance State Change":    EventContainerInstance,
 	"ECS Service Action":                     EventService,
 	"ECS Deployment State Change":            EventService,
+	"AWS API Call via CloudTrail":            EventCall,
 }
 
 // Event is a hint that something has changed. It may come twice, late, out of order, or
@@ -61,8 +64,12 @@ type Event struct {
 	Service           fleet.ServiceName
 	Task              string // ID
 	State             string // of the instance or container instance, or the last status of the task
-	Name              string // of a service event: SERVICE_TASK_PLACEMENT_FAILURE, …
+	Name              string // of a service event: SERVICE_TASK_PLACEMENT_FAILURE, …; or the call
 	Version           int64  // of the task or container instance: the higher one is newer
+
+	Refusal *Refusal          // of standalone tasks, if the event tells of one
+	Started *snapshot.Refused // the standalone task that the event is about, if it has an instance
+	Created time.Time         // when that task was created
 }
 
 // Notice returns the notice that the event is, if it is one.
@@ -127,6 +134,7 @@ func (r *Reader) deleteMessages(ctx context.Context, queueURL string, messages [
 // message is an event of EventBridge. Its own version is "0" always; detail has the
 // resource's.
 type message struct {
+	ID         string    `json:"id"`
 	Source     string    `json:"source"`
 	DetailType string    `json:"detail-type"`
 	Time       time.Time `json:"time"`
@@ -143,6 +151,16 @@ type message struct {
 		LastStatus           string `json:"lastStatus"`
 		EventName            string `json:"eventName"`
 		Version              int64  `json:"version"`
+		eventTask
+
+		// Of a call that CloudTrail recorded.
+		EventID      string          `json:"eventID"`
+		ErrorMessage string          `json:"errorMessage"`
+		Request      json.RawMessage `json:"requestParameters"`
+		Response     json.RawMessage `json:"responseElements"`
+		Identity     struct {
+			ARN string `json:"arn"`
+		} `json:"userIdentity"`
 	} `json:"detail"`
 	// SNS wraps the event if a topic stands between.
 	Message string `json:"Message"`
@@ -187,7 +205,11 @@ func (m *message) event(kind EventKind) (Event, error) {
 		e.State = d.LastStatus
 		if name, ok := strings.CutPrefix(d.Group, "service:"); ok {
 			e.Service = fleet.ServiceName(name)
+		} else if d.ContainerInstanceARN != "" && d.LastStatus != "STOPPED" && d.Definition != "" {
+			started := m.standalone()
+			e.Started, e.Created = &started, readTime(d.CreatedAt)
 		}
+		e.Refusal = m.refusal()
 	case EventContainerInstance:
 		e.Instance, e.State = fleet.InstanceID(d.EC2InstanceID), d.Status
 	case EventService:
@@ -195,6 +217,8 @@ func (m *message) event(kind EventKind) (Event, error) {
 			e.Service = fleet.ServiceName(lastPart(m.Resources[0]))
 			e.Cluster = clusterOfService(m.Resources[0], e.Cluster)
 		}
+	case EventCall:
+		e.Cluster, e.Refusal = m.clusterOfCall(), m.calledRefusal()
 	default: // of EC2: the instance and its state are where they are looked for
 	}
 	if e.Instance == "" && e.Cluster == "" {

@@ -66,6 +66,11 @@ func TestReadEvent(t *testing.T) {
 		},
 		{"of another source", event("my.app", "EC2 Spot Instance Interruption Warning", ``, `{"instance-id":"i-1"}`), Event{}},
 		{"of another kind", event("aws.ec2", "EBS Volume Notification", ``, `{}`), Event{}},
+		{"a call that names no cluster", event("aws.ecs", "AWS API Call via CloudTrail", ``, `{"eventName":"RunTask","requestParameters":null}`), Event{}},
+		{
+			"a call that tells of a change", event("aws.ecs", "AWS API Call via CloudTrail", ``, `{"eventName":"UpdateService","requestParameters":{"cluster":"arn:aws:ecs:us-east-1:1:cluster/prod","service":"web"}}`),
+			Event{Kind: EventCall, At: eventAt, Cluster: "prod", Name: "UpdateService"},
+		},
 		{"about nothing", event("aws.ec2", "EC2 Instance State-change Notification", ``, `{}`), Event{}},
 		{"detail of another form", event("aws.ec2", "EC2 Instance State-change Notification", ``, `"i-1"`), Event{}},
 		{"no JSON", "hello", Event{}},

@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"strconv"
+	"sync"
 
 	"github.com/neap-project/neap/libs/fleet"
 	"github.com/neap-project/neap/libs/fleet/snapshot"
@@ -20,8 +21,35 @@ type fallbackType struct {
 	onDemand, spot fleet.Price
 }
 
+// Embedded is the catalogue that is part of the program: common instance types with their
+// on-demand prices in one region at one time.
+type Embedded struct {
+	Date   string // of the prices: a month
+	Region string // of the prices
+	Types  []snapshot.InstanceType
+	Prices []snapshot.Price
+}
+
+// What the first line of fallback.csv says.
+const (
+	embeddedDate   = "2026-07"
+	embeddedRegion = "us-east-1"
+)
+
+// EmbeddedCatalogue returns the embedded catalogue. It stands in for what could never be
+// read: that the prices of another region differ matters less than that nothing is launched.
+// Callers must not change what it returns.
+var EmbeddedCatalogue = sync.OnceValue(func() Embedded {
+	e := Embedded{Date: embeddedDate, Region: embeddedRegion}
+	for _, t := range fallbackTypes() {
+		e.Types = append(e.Types, t.InstanceType)
+		e.Prices = append(e.Prices, snapshot.Price{Type: t.Name, OnDemand: t.onDemand})
+	}
+	return e
+})
+
 // fallbackTypes are common instance types with prices of one region at one time. They stand
-// in where a catalogue is not given, so that a plan can be tried out: never for a launch.
+// in where a catalogue is not given, so that a plan can be tried out, and until one was read.
 func fallbackTypes() []fallbackType {
 	reader := csv.NewReader(bytes.NewReader(fallbackCSV))
 	reader.Comment = '#'

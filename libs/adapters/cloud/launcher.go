@@ -70,11 +70,23 @@ type frozenOverride struct {
 	Zone   fleet.Zone     `json:"zone"`
 	Subnet fleet.SubnetID `json:"subnet"`
 	Image  fleet.ImageID  `json:"image,omitempty"`
+	// Volumes are those whose size is another than in the template.
+	Volumes []frozenVolume `json:"volumes,omitempty"`
+}
+
+// frozenVolume is the size of a volume that grows with the type.
+type frozenVolume struct {
+	Device  string `json:"device"`
+	SizeGiB int64  `json:"sizeGiB"`
 }
 
 // frozenFormat is the version of the form of frozen launches. A process that meets another
 // one leaves it to a newer process.
 const frozenFormat = 1
+
+// frozenWithVolumes is the form of those whose volumes grow with the type. All others stay
+// readable for a build that knows no such volumes.
+const frozenWithVolumes = 2
 
 // Freeze turns a launch into the bytes that [Launcher.Launch] sends. It only reads: images
 // from SSM, the launch template that the spec names. The client token is the action's ID.
@@ -95,6 +107,9 @@ func (l *Launcher) Freeze(ctx context.Context, o Order) ([]byte, error) {
 		Format: frozenFormat, Cluster: string(o.Cluster), Token: string(o.Action.ID),
 		Template: templateName(o.Installation, data), TemplateData: data,
 		Lifecycle: launch.Lifecycle, Count: launch.Count, Overrides: overrides, Tags: o.tags(),
+	}
+	if slices.ContainsFunc(overrides, func(o frozenOverride) bool { return len(o.Volumes) > 0 }) {
+		frozen.Format = frozenWithVolumes
 	}
 	b, err := json.Marshal(frozen)
 	if err != nil {
@@ -128,7 +143,11 @@ func (l *Launcher) overrides(ctx context.Context, launch *fleet.Launch) ([]froze
 			subnets[o.Zone] = o.Subnet
 		}
 		override := frozenOverride{Type: o.Type, Zone: o.Zone, Subnet: o.Subnet, Image: cmp.Or(o.ImageID, resolved[o.Image])}
-		if subnets[o.Zone] == o.Subnet && !slices.Contains(overrides, override) {
+		same := func(other frozenOverride) bool {
+			return other.Type == override.Type && other.Subnet == override.Subnet && other.Image == override.Image
+		}
+		if subnets[o.Zone] == o.Subnet && !slices.ContainsFunc(overrides, same) {
+			override.Volumes = volumesFor(launch.Spec.BlockDevices, o.Capacity)
 			overrides = append(overrides, override)
 		}
 	}
@@ -136,6 +155,28 @@ func (l *Launcher) overrides(ctx context.Context, launch *fleet.Launch) ([]froze
 		return nil, fmt.Errorf("%w: %d instances of %d offerings: needs at least one of each", fleet.ErrInvalid, launch.Count, len(overrides))
 	}
 	return overrides, nil
+}
+
+// volumesFor sizes the volumes that grow for an instance of so much capacity.
+func volumesFor(devices []fleet.BlockDevice, capacity fleet.Resources) []frozenVolume {
+	var volumes []frozenVolume
+	for i := range devices {
+		if d := &devices[i]; d.Grows() {
+			volumes = append(volumes, frozenVolume{Device: d.Device, SizeGiB: min(d.SizeFor(capacity), largestVolume(d.Type))})
+		}
+	}
+	return volumes
+}
+
+// largestVolume is the most GiB that EBS makes of a type of volume.
+func largestVolume(t fleet.VolumeType) int64 {
+	switch t {
+	case "", "gp3", "io2":
+		return 64 << 10
+	case "standard":
+		return 1 << 10
+	}
+	return 16 << 10
 }
 
 // tags are those of the launch spec, under those that say whose the instance is. The latter
@@ -154,6 +195,9 @@ func (o *Order) tags() []snapshot.Tag {
 	}
 	if o.Trace != "" {
 		identity[fleet.TagTrace] = o.Trace
+	}
+	if n := launch.Spec.ReservedMemory; n > 0 {
+		identity[fleet.TagReserved] = strconv.FormatInt(n, 10)
 	}
 	maps.Copy(values, identity)
 	tags := make([]snapshot.Tag, 0, len(values))
@@ -195,14 +239,20 @@ func (l *Launcher) Launch(ctx context.Context, frozen []byte) (launched []fleet.
 const templateMissing = "InvalidLaunchTemplateName.NotFoundException"
 
 func thaw(frozen []byte) (*frozenLaunch, error) {
+	var form struct {
+		Format int `json:"format"`
+	}
+	if err := json.Unmarshal(frozen, &form); err != nil {
+		return nil, fmt.Errorf("%w: frozen launch: %w", fleet.ErrInvalid, err)
+	}
+	if form.Format != frozenFormat && form.Format != frozenWithVolumes {
+		return nil, fmt.Errorf("%w: frozen launch of format %d, this build sends %d and %d", fleet.ErrVersion, form.Format, frozenFormat, frozenWithVolumes)
+	}
 	var f frozenLaunch
 	decoder := json.NewDecoder(bytes.NewReader(frozen))
 	decoder.DisallowUnknownFields() // what was not sent the first time must not be dropped the second
 	if err := decoder.Decode(&f); err != nil {
 		return nil, fmt.Errorf("%w: frozen launch: %w", fleet.ErrInvalid, err)
-	}
-	if f.Format != frozenFormat {
-		return nil, fmt.Errorf("%w: frozen launch of format %d, this build sends %d", fleet.ErrVersion, f.Format, frozenFormat)
 	}
 	if f.Token == "" || f.Count < 1 || len(f.Overrides) == 0 || !strings.HasPrefix(f.Template, templatePrefix) {
 		return nil, fmt.Errorf("%w: frozen launch without token, count, offering or template", fleet.ErrInvalid)
@@ -223,6 +273,11 @@ func (f *frozenLaunch) request() *ec2.CreateFleetInput {
 		}
 		if o.Image != "" {
 			override.ImageId = aws.String(string(o.Image))
+		}
+		for _, v := range o.Volumes { // EC2 takes the rest of the device from the template
+			override.BlockDeviceMappings = append(override.BlockDeviceMappings, ec2types.FleetBlockDeviceMappingRequest{
+				DeviceName: aws.String(v.Device), Ebs: &ec2types.FleetEbsBlockDeviceRequest{VolumeSize: sizeOrNil(v.SizeGiB)},
+			})
 		}
 		config.Overrides = append(config.Overrides, override)
 	}

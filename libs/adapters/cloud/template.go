@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -79,15 +81,61 @@ func overlay(data *ec2types.RequestLaunchTemplateData, spec *fleet.LaunchSpec) {
 	if spec.KeyName != "" {
 		data.KeyName = aws.String(spec.KeyName)
 	}
-	if data.MetadataOptions == nil {
-		const hops = 2 // containers in bridge mode are one hop further away
-		data.MetadataOptions = &ec2types.LaunchTemplateInstanceMetadataOptionsRequest{
-			HttpEndpoint: ec2types.LaunchTemplateInstanceMetadataEndpointStateEnabled,
-			HttpTokens:   ec2types.LaunchTemplateHttpTokensStateRequired, HttpPutResponseHopLimit: aws.Int32(hops),
-		}
-	}
+	overlayMetadata(data, spec.Metadata)
+	overlayDevices(data, spec.BlockDevices)
 	// An instance that powers itself off, as a late one does, must not linger and cost.
 	data.InstanceInitiatedShutdownBehavior = ec2types.ShutdownBehaviorTerminate
+}
+
+// overlayMetadata asks for IMDSv2, unless the launch spec or the template wants otherwise:
+// whatever can make a container fetch a URL could else read the credentials of the role.
+func overlayMetadata(data *ec2types.RequestLaunchTemplateData, wanted fleet.MetadataOptions) {
+	if wanted == (fleet.MetadataOptions{}) && data.MetadataOptions != nil {
+		return
+	}
+	const hops = 2 // containers in bridge mode are one hop further away
+	options := &ec2types.LaunchTemplateInstanceMetadataOptionsRequest{
+		HttpEndpoint: ec2types.LaunchTemplateInstanceMetadataEndpointStateEnabled,
+		HttpTokens:   ec2types.LaunchTemplateHttpTokensStateRequired, HttpPutResponseHopLimit: aws.Int32(int32(cmp.Or(wanted.HopLimit, hops))),
+	}
+	if wanted.Tokens == fleet.TokensOptional {
+		options.HttpTokens = ec2types.LaunchTemplateHttpTokensStateOptional
+	}
+	if wanted.Tags {
+		options.InstanceMetadataTags = ec2types.LaunchTemplateInstanceMetadataTagsStateEnabled
+	}
+	data.MetadataOptions = options
+}
+
+// overlayDevices puts the volumes of a launch spec over those of the template, by device
+// name. Those that grow with the type have the size they start from; an override of the
+// fleet request has the size for its type.
+func overlayDevices(data *ec2types.RequestLaunchTemplateData, devices []fleet.BlockDevice) {
+	for i := range devices {
+		d := &devices[i]
+		ebs := &ec2types.LaunchTemplateEbsBlockDeviceRequest{
+			VolumeType: ec2types.VolumeType(cmp.Or(d.Type, fleet.VolumeTypes()[0])), Encrypted: d.Encrypted,
+			DeleteOnTermination: aws.Bool(!d.Keep), VolumeSize: sizeOrNil(d.SizeGiB),
+			Iops: sizeOrNil(d.IOPS), Throughput: sizeOrNil(d.ThroughputMiB),
+		}
+		if d.KMSKey != "" {
+			ebs.KmsKeyId, ebs.Encrypted = aws.String(d.KMSKey), aws.Bool(true)
+		}
+		if d.Snapshot != "" {
+			ebs.SnapshotId = aws.String(d.Snapshot)
+		}
+		data.BlockDeviceMappings = slices.DeleteFunc(data.BlockDeviceMappings, func(m ec2types.LaunchTemplateBlockDeviceMappingRequest) bool {
+			return text(m.DeviceName) == d.Device
+		})
+		data.BlockDeviceMappings = append(data.BlockDeviceMappings, ec2types.LaunchTemplateBlockDeviceMappingRequest{DeviceName: aws.String(d.Device), Ebs: ebs})
+	}
+}
+
+func sizeOrNil(n int64) *int32 {
+	if n <= 0 {
+		return nil
+	}
+	return aws.Int32(int32(min(n, math.MaxInt32)))
 }
 
 // namedTemplate reads the version of a launch template that a launch spec names.

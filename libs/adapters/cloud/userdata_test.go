@@ -129,6 +129,10 @@ func TestUserDataRefused(t *testing.T) {
 			return ""
 		}, `"a"`},
 		{"no script", func(*fleet.Launch) string { return "MIME-Version: 1.0\n" }, "#!"},
+		{"Windows", func(l *fleet.Launch) string {
+			l.Spec.Images = []string{"/aws/service/ami-windows-latest/Windows_Server-2022-English-Core-ECS_Optimized/image_id"}
+			return ""
+		}, "Windows image"},
 		{"too long", func(*fleet.Launch) string { return strings.Repeat("x", mostUserData) }, "16384"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -18,12 +18,61 @@ func Reference() []byte {
 		"every default filled in, `neap policy schema` the JSON Schema.\n\n" +
 		"| field | type | meaning |\n|---|---|---|\n")
 	refer(&b, "", reflect.TypeFor[fleet.Policy]())
-	b.WriteString("\nFields of a launch spec that are not set are taken from the first launch spec, but for `name`, `attributes` and `maxInstances`.\n" +
+	b.WriteString("\nFields of a launch spec that are not set are taken from the first launch spec, but for `name`, `attributes` and the limits\n" +
+		"(`maxInstances`, `maxVCPUs`, `maxMemoryGiB`).\n" +
 		"Every instance carries the ECS attributes `" + fleet.AttributeLifecycle + "` (on-demand or spot), `" + fleet.AttributeLaunchSpec + "` and, for constraints\n" +
 		"written for another product, `" + fleet.AttributeLifecycleAlias + "` (od or spot). A service that must not run on spot says so with the placement\n" +
 		"constraint `memberOf(attribute:" + fleet.AttributeLifecycle + " == on-demand)`.\n")
+	b.WriteString(orientations)
 	return b.Bytes()
 }
+
+// orientations says what the orientations of a launch spec mean; see [fleet.Orientation].
+const orientations = `
+## Orientation
+
+An orientation weighs a low price against a spot instance that stays. A spot pool (type, zone) whose price is near the
+on-demand price is in short supply, and so is one from which AWS is taking instances back or that had none to give: it is
+the likelier to interrupt what runs there. So spot pools are compared by ` + "`price + weight × price × risk`" + `, where the risk is
+the share of the on-demand price that spot costs there, and 1 for a pool that shows trouble. On-demand prices are taken as
+they are. A launch names further offerings beside the chosen one, so that EC2 can pick the one with capacity; each of them
+holds what the instance is for, and costs at most the premium more.
+
+| orientation | weight | premium | for |
+|---|---|---|---|
+| ` + "`cheapest`" + ` | 0 | 0 % | work that may be interrupted at any time: the lowest price counts, and nothing else |
+| ` + "`costOriented`" + ` | ¼ | 2 % | work that is restarted easily |
+| ` + "`balanced`" + ` | 1 | 5 % | the default |
+| ` + "`availability`" + ` | 4 | 25 % | work that an interruption hurts: pools that are in good supply, and many of them |
+
+` + "`preferredTypes`" + ` come before the orientation: another type is launched only if it saves more than a fifth.
+
+## Surge
+
+While a service is deployed, ECS may run more than its desired count: up to its maximum percentage. With ` + "`scaleUp.surge: full`" + `
+Neap launches for all of these tasks, and the deployment is as fast as it can be. With ` + "`progress`" + ` it launches for none
+where the minimum percentage lets ECS stop a task before it starts another, and elsewhere for one at a time.
+
+## Standalone tasks
+
+A standalone task that finds no room is not kept by ECS: RunTask says so in its answer, and that is all. With an event queue that
+gets EventBridge's events of ECS, those of CloudTrail about RunTask included (detail type AWS API Call via CloudTrail, source
+aws.ecs), Neap launches for what was refused, and keeps the room until a like task is started, for ` + "`scaleUp.standaloneFor`" + ` at
+most. Who wants the task has to ask again. The same call again counts once, calls within two seconds count each.
+
+## Volumes
+
+A volume of ` + "`blockDevices`" + ` has ` + "`sizeGiB` + `perVCPUGiB` × vCPUs + `perMemoryGiB`" + ` × GiB of memory as it registers, rounded up: room
+for more images and containers on larger instances.
+
+## Headroom
+
+` + "`units`, `percentage` and `automaticPercentage`" + ` add up. A unit counts only if it is free as a whole on one instance, running or
+booting; units that are missing are launched for. Automatic headroom is in units like the tasks of the services that scaled
+out most lately (each task by which a desired count rose counts for one, half of it a day later), where the constraints of
+these services let them run; until one has scaled out it is in units of the mean task. A window of ` + "`schedule`" + ` that
+holds stands in the place of what it sets.
+`
 
 func refer(b *bytes.Buffer, prefix string, t reflect.Type) {
 	for f := range t.Fields() {
@@ -57,7 +106,7 @@ func describeType(t reflect.Type) string {
 		return "map"
 	case reflect.Struct:
 		return "object"
-	case reflect.Int, reflect.Int64:
+	case reflect.Int, reflect.Int64, reflect.Float64:
 		return "number"
 	case reflect.Bool:
 		return "true or false"

@@ -36,12 +36,36 @@ func mapType(t reflect.Type) *jsonschema.Schema {
 	switch t {
 	case reflect.TypeFor[fleet.Duration]():
 		return &jsonschema.Schema{Type: "string", Pattern: `^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`, Examples: []any{"15m", "1h30m"}}
+	case reflect.TypeFor[fleet.TimeOfDay]():
+		return &jsonschema.Schema{Type: "string", Pattern: `^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$`, Examples: []any{"07:45"}}
 	case reflect.TypeFor[fleet.OnTimeout]():
-		return &jsonschema.Schema{Type: "string", Enum: []any{fleet.TimeoutStop, fleet.TimeoutRestore}}
+		return oneOf(fleet.TimeoutStop, fleet.TimeoutRestore)
 	case reflect.TypeFor[fleet.Architecture]():
-		return &jsonschema.Schema{Type: "string", Enum: []any{fleet.X86, fleet.ARM}}
+		return oneOf(fleet.X86, fleet.ARM)
+	case reflect.TypeFor[fleet.Surge]():
+		return oneOf(fleet.SurgeFull, fleet.SurgeProgress)
+	case reflect.TypeFor[fleet.Orientation]():
+		return oneOf(fleet.Cheapest, fleet.CostOriented, fleet.Balanced, fleet.AvailabilityFirst)
+	case reflect.TypeFor[fleet.VolumeType]():
+		return oneOf(fleet.VolumeTypes()...)
+	case reflect.TypeFor[fleet.MetadataTokens]():
+		return oneOf(fleet.TokensRequired, fleet.TokensOptional)
+	case reflect.TypeFor[fleet.LocalDisks]():
+		return oneOf(fleet.DisksAny, fleet.DisksRequired, fleet.DisksExcluded)
+	case reflect.TypeFor[fleet.Category]():
+		return oneOf(fleet.Categories()...)
+	case reflect.TypeFor[fleet.Weekday]():
+		return oneOf[fleet.Weekday]("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 	}
 	return nil
+}
+
+func oneOf[T any](values ...T) *jsonschema.Schema {
+	s := &jsonschema.Schema{Type: "string"}
+	for _, v := range values {
+		s.Enum = append(s.Enum, v)
+	}
+	return s
 }
 
 // describe copies the fields' desc tags into the schema.
