@@ -28,6 +28,8 @@ const (
 type cli struct {
 	Demo      demoCmd      `cmd:"" help:"Watch a simulated cluster being scaled, everything in this process."`
 	Plan      planCmd      `cmd:"" help:"Decide once for a cluster and explain it; changes nothing."`
+	Pack      packCmd      `cmd:"" help:"Find the cheapest instances for a table of tasks, with a proof of how near to the cheapest; needs no cluster."`
+	Explain   explainCmd   `cmd:"" help:"Explain why tasks of a service wait, or what a launch is for."`
 	Up        upCmd        `cmd:"" help:"Run Neap on this machine, all services in one process, against AWS."`
 	AWS       awsCmd       `cmd:"" name:"aws" help:"Serve the simulated AWS alone, for any AWS client."`
 	Catalogue catalogueCmd `cmd:"" help:"Show the built-in instance types and prices, or read new ones from AWS."`

@@ -66,6 +66,8 @@ func (r *report) head(b *bytes.Buffer) {
 	for _, sec := range r.snap.Sections {
 		if !sec.Complete {
 			fmt.Fprintf(b, "Not all was readable: %s: %s\n", sec.Name, sec.Problem)
+		} else if sec.Problem != "" {
+			fmt.Fprintf(b, "Note: %s: %s\n", sec.Name, sec.Problem)
 		}
 	}
 }
