@@ -22,6 +22,7 @@
 package executor
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -198,7 +199,13 @@ func (e *Engine[S, E, F]) Run(ctx context.Context) error {
 			return nil
 		}
 	})
-	if err := g.Wait(); err != nil {
+	err = g.Wait()
+	select {
+	case crash := <-e.crash: // ctx ended in the same moment
+		err = cmp.Or(err, crash)
+	default:
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", e.trade.Name, err)
 	}
 	e.release()
