@@ -28,7 +28,7 @@ func market(t testing.TB, families string, most int64) []pack.Offering {
 			continue
 		}
 		offers = append(offers, pack.Offering{
-			Name: c.Name, Group: "g", Zone: "a", VCPUs: c.VCPUs, Memory: c.MemoryMiB, Price: fleet.Price(c.OnDemand),
+			Name: c.Name, Group: "g", Zone: "a", VCPUs: c.VCPUs, Memory: c.MemoryMiB, Price: c.OnDemand,
 			Capacity: fleet.Resources{CPUUnits: 1024 * c.VCPUs, MemoryMiB: c.MemoryMiB},
 		})
 	}
