@@ -8,7 +8,10 @@ import (
 
 // dive packs a demand by solving the linear program, buying what it buys whole, then what
 // it nearly buys, and so on with what is left.
+//
+// With chance, parts that are bought to nearly the same extent are taken in another order.
 func (s *solver) dive(demand []int, first *master, q search, rng *rand.Rand) []bin {
+	const nearly = 0.7
 	left := slices.Clone(demand)
 	var bins []bin
 	buy := func(p *pattern, n int) bool {
@@ -48,27 +51,13 @@ func (s *solver) dive(demand []int, first *master, q search, rng *rand.Rand) []b
 			}
 		}
 		slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(b.level, a.level) })
-		for i, p := range parts {
-			if p.level < 0.7 && (bought || i > 0) {
+		for _, p := range parts {
+			if p.level < nearly && bought {
 				break
 			}
-			if buy(&m.patterns[p.pattern], 1) {
-				bought = true
-			}
+			bought = buy(&m.patterns[p.pattern], 1) || bought
 		}
-		if !bought {
-			for _, p := range parts {
-				if buy(&m.patterns[p.pattern], 1) {
-					bought = true
-					break
-				}
-			}
-		}
-		rest := 0
-		for _, n := range left {
-			rest += n
-		}
-		if rest == 0 {
+		if !anything(left) {
 			return bins
 		}
 		if !bought {
@@ -76,4 +65,9 @@ func (s *solver) dive(demand []int, first *master, q search, rng *rand.Rand) []b
 		}
 		m, _ = s.generate(left, q)
 	}
+}
+
+// anything reports whether there is any demand.
+func anything(demand []int) bool {
+	return slices.ContainsFunc(demand, func(n int) bool { return n > 0 })
 }

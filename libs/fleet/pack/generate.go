@@ -6,6 +6,14 @@ import (
 	"slices"
 )
 
+// copies is how many of an item fit into a room, at most limit.
+func (s *solver) copies(i int, room *size, limit int) int {
+	if s.once[i] {
+		limit = min(limit, 1)
+	}
+	return s.sizes[i].copies(room, s.dims, limit)
+}
+
 // loads are the items that a bin of an offering may hold, as that bin sees them.
 func (s *solver) loads(o int, demand []int, worth []float64) []load {
 	list := s.knap.buf[:0]
@@ -13,12 +21,7 @@ func (s *solver) loads(o int, demand []int, worth []float64) []load {
 		if demand[i] == 0 || worth[i] <= 0 {
 			continue
 		}
-		most := demand[i]
-		if s.once[i] {
-			most = 1
-		}
-		most = s.sizes[i].copies(&s.rooms[o], s.dims, most)
-		if most > 0 {
+		if most := s.copies(i, &s.rooms[o], demand[i]); most > 0 {
 			list = append(list, load{item: i, size: s.sizes[i], most: most, value: worth[i]})
 		}
 	}
@@ -33,11 +36,7 @@ func (s *solver) alone(i int, demand []int) pattern {
 		if !s.fits[i][o] {
 			continue
 		}
-		n := demand[i]
-		if s.once[i] {
-			n = 1
-		}
-		n = s.sizes[i].copies(&s.rooms[o], s.dims, n)
+		n := s.copies(i, &s.rooms[o], demand[i])
 		price := float64(s.p.Offerings[o].Price)
 		if q := price / float64(n); q < rate {
 			best, rate = pattern{offering: o, price: price, items: []Held{{i, n}}}, q
@@ -262,7 +261,7 @@ type search struct {
 // generated packs the whole demand by column generation and dives, in parts if it has more
 // items than one master can take in time.
 func (s *solver) generated(e *effort) []bin {
-	if !slices.ContainsFunc(s.demand, func(n int) bool { return n > 0 }) {
+	if !anything(s.demand) {
 		return nil
 	}
 	for _, worth := range s.worths {

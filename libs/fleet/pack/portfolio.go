@@ -131,11 +131,7 @@ func (s *solver) stuff(o int, order, left []int, worth []float64, toll fleet.Pri
 		if !s.fits[i][o] {
 			continue
 		}
-		most := left[i]
-		if s.once[i] {
-			most = min(most, 1)
-		}
-		n := s.sizes[i].copies(&room, s.dims, most)
+		n := s.copies(i, &room, left[i])
 		if n == 0 || s.knap.clash != nil && slices.ContainsFunc(b.items, func(h Held) bool { return s.clash(h.Item, i) }) {
 			continue
 		}

@@ -46,7 +46,7 @@ func Solve(p Problem) Solution {
 	c := canonical(p)
 	s := &solver{p: c.p}
 	unplaced := s.prepare()
-	bins := s.search()
+	bins := s.pack()
 	var toll fleet.Price
 	if s.p.Limits.Instances > 0 && instances(bins) > s.p.Limits.Instances {
 		bins, toll = s.fewer(bins)
@@ -86,12 +86,15 @@ func (s *solver) prepare() []Unplaced {
 	return unplaced
 }
 
-// search packs the demand as cheaply as the effort allows, limits apart.
-func (s *solver) search() []bin {
+// pack packs the demand as cheaply as the effort allows, limits apart.
+func (s *solver) pack() []bin {
 	merged, members := s.shapes()
-	t := &solver{p: merged}
-	t.prepare()
-	t.spread = s.spread
+	t := s
+	if len(members) < len(s.p.Items) {
+		t = &solver{p: merged}
+		t.prepare()
+		t.spread = s.spread
+	}
 	e := &efforts[min(int(s.p.Effort), len(efforts)-1)]
 	bins := t.portfolio(t.demand, 0)
 	if better := t.generated(e); better != nil && t.cost(better, 0) < t.cost(bins, 0) {

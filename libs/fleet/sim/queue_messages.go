@@ -92,15 +92,15 @@ func (w *World) SendMessageBatch(in *SendMessageBatchInput) (*SendMessageBatchOu
 	if total > mostMessageSize {
 		return nil, clientError("BatchRequestTooLong", "Batch requests cannot be longer than %d bytes. You have sent %d bytes.", mostMessageSize, total)
 	}
-	out := &SendMessageBatchOutput{Successful: []SentMessage{}}
-	out.Failed, err = eachEntry("SendMessageBatchRequestEntry", in.Entries, func(e SendMessageBatchEntry) string { return e.ID }, func(e SendMessageBatchEntry) error {
+	out := &SendMessageBatchOutput{}
+	out.Successful, out.Failed, err = eachEntry("SendMessageBatchRequestEntry", in.Entries, func(e SendMessageBatchEntry) string { return e.ID }, func(e SendMessageBatchEntry) (done SentMessage, err error) {
 		sent, err := w.send(q, &SendMessageInput{
 			MessageBody: e.MessageBody, DelaySeconds: e.DelaySeconds, MessageAttributes: e.MessageAttributes, MessageSystemAttributes: e.MessageSystemAttributes,
 		})
-		if err == nil {
-			out.Successful = append(out.Successful, SentMessage{e.ID, sent.MessageID, sent.MD5OfMessageBody, sent.MD5OfMessageAttributes})
+		if err != nil {
+			return done, err
 		}
-		return err
+		return SentMessage{e.ID, sent.MessageID, sent.MD5OfMessageBody, sent.MD5OfMessageAttributes}, nil
 	})
 	if err != nil {
 		return nil, err
@@ -110,38 +110,41 @@ func (w *World) SendMessageBatch(in *SendMessageBatchInput) (*SendMessageBatchOu
 
 var batchIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 
-// eachEntry does something for each entry of a batch and returns those that failed. A batch
-// that is wrong as a whole does nothing.
-func eachEntry[E any](kind string, entries []E, id func(E) string, do func(E) error) ([]BatchError, error) {
+// eachEntry does something for each entry of a batch and returns what came of those that
+// succeeded, and those that failed. A batch that is wrong as a whole does nothing.
+func eachEntry[E, D any](kind string, entries []E, id func(E) string, do func(E) (D, error)) ([]D, []BatchError, error) {
 	if len(entries) == 0 {
-		return nil, clientError("EmptyBatchRequest", "There should be at least one %s in the request.", kind)
+		return nil, nil, clientError("EmptyBatchRequest", "There should be at least one %s in the request.", kind)
 	}
 	if len(entries) > mostBatch {
-		return nil, clientError("TooManyEntriesInBatchRequest", "Maximum number of entries per request are %d. You have sent %d.", mostBatch, len(entries))
+		return nil, nil, clientError("TooManyEntriesInBatchRequest", "Maximum number of entries per request are %d. You have sent %d.", mostBatch, len(entries))
 	}
 	var seen []string
 	for _, e := range entries {
 		switch name := id(e); {
 		case !batchIDPattern.MatchString(name):
-			return nil, clientError("InvalidBatchEntryId", "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long.")
+			return nil, nil, clientError("InvalidBatchEntryId", "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long.")
 		case slices.Contains(seen, name):
-			return nil, clientError("BatchEntryIdsNotDistinct", "Id %s repeated.", name)
+			return nil, nil, clientError("BatchEntryIdsNotDistinct", "Id %s repeated.", name)
 		default:
 			seen = append(seen, name)
 		}
 	}
-	failed := []BatchError{}
+	done, failed := []D{}, []BatchError{}
 	for _, e := range entries {
-		if err := do(e); err != nil {
+		d, err := do(e)
+		if err != nil {
 			fail := BatchError{ID: id(e), SenderFault: true, Code: "InternalError", Message: err.Error()}
 			var known *Error
 			if errors.As(err, &known) {
 				fail.Code, fail.Message = known.Code, known.Message
 			}
 			failed = append(failed, fail)
+			continue
 		}
+		done = append(done, d)
 	}
-	return failed, nil
+	return done, failed, nil
 }
 
 // sumOf is the checksum that SQS answers, for clients to compare.
@@ -389,13 +392,9 @@ func (w *World) DeleteMessageBatch(in *DeleteMessageBatchInput) (*DeleteMessageB
 	if err != nil {
 		return nil, err
 	}
-	out := &DeleteMessageBatchOutput{Successful: []BatchDone{}}
-	out.Failed, err = eachEntry("DeleteMessageBatchRequestEntry", in.Entries, func(e DeleteMessageBatchEntry) string { return e.ID }, func(e DeleteMessageBatchEntry) error {
-		err := q.delete(e.ReceiptHandle)
-		if err == nil {
-			out.Successful = append(out.Successful, BatchDone{e.ID})
-		}
-		return err
+	out := &DeleteMessageBatchOutput{}
+	out.Successful, out.Failed, err = eachEntry("DeleteMessageBatchRequestEntry", in.Entries, func(e DeleteMessageBatchEntry) string { return e.ID }, func(e DeleteMessageBatchEntry) (BatchDone, error) {
+		return BatchDone{e.ID}, q.delete(e.ReceiptHandle)
 	})
 	if err != nil {
 		return nil, err
@@ -440,13 +439,9 @@ func (w *World) ChangeMessageVisibilityBatch(in *ChangeMessageVisibilityBatchInp
 	if err != nil {
 		return nil, err
 	}
-	out := &ChangeMessageVisibilityBatchOutput{Successful: []BatchDone{}}
-	out.Failed, err = eachEntry("ChangeMessageVisibilityBatchRequestEntry", in.Entries, func(e ChangeMessageVisibilityEntry) string { return e.ID }, func(e ChangeMessageVisibilityEntry) error {
-		err := w.changeVisibility(q, e.ReceiptHandle, e.VisibilityTimeout)
-		if err == nil {
-			out.Successful = append(out.Successful, BatchDone{e.ID})
-		}
-		return err
+	out := &ChangeMessageVisibilityBatchOutput{}
+	out.Successful, out.Failed, err = eachEntry("ChangeMessageVisibilityBatchRequestEntry", in.Entries, func(e ChangeMessageVisibilityEntry) string { return e.ID }, func(e ChangeMessageVisibilityEntry) (BatchDone, error) {
+		return BatchDone{e.ID}, w.changeVisibility(q, e.ReceiptHandle, e.VisibilityTimeout)
 	})
 	if err != nil {
 		return nil, err

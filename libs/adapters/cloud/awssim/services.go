@@ -148,19 +148,19 @@ var ecsOperations = map[string]*operation{
 
 // ec2Operations are the operations of EC2 with the buckets that they are charged to.
 var ec2Operations = map[string]*operation{
-	"CreateFleet": act((*sim.World).CreateFleet, ec2Change, ec2Launched(func(in any) float64 {
+	"CreateFleet": act((*sim.World).CreateFleet, ec2Change, ec2Each("RunInstances", 2, func(in any) float64 {
 		return float64(in.(*sim.CreateFleetInput).TargetCapacitySpecification.TotalTargetCapacity)
 	})),
-	"RunInstances": act((*sim.World).RunInstances, ec2RunCalls, ec2Launched(func(in any) float64 {
+	"RunInstances": act((*sim.World).RunInstances, ec2RunCalls, ec2Each("RunInstances", 2, func(in any) float64 {
 		return float64(in.(*sim.RunInstancesInput).MaxCount)
 	})),
-	"TerminateInstances": act((*sim.World).TerminateInstances, ec2StopCalls, ec2Ended(func(in any) float64 {
+	"TerminateInstances": act((*sim.World).TerminateInstances, ec2StopCalls, ec2Each("TerminateInstances", 20, func(in any) float64 {
 		return float64(len(in.(*sim.TerminateInstancesInput).InstanceIDs))
 	})),
-	"StopInstances": act((*sim.World).StopInstances, ec2Change, ec2Switched("StopInstances", 20, func(in any) float64 {
+	"StopInstances": act((*sim.World).StopInstances, ec2Change, ec2Each("StopInstances", 20, func(in any) float64 {
 		return float64(len(in.(*sim.StopInstancesInput).InstanceIDs))
 	})),
-	"StartInstances": act((*sim.World).StartInstances, ec2StartCalls, ec2Switched("StartInstances", 2, func(in any) float64 {
+	"StartInstances": act((*sim.World).StartInstances, ec2StartCalls, ec2Each("StartInstances", 2, func(in any) float64 {
 		return float64(len(in.(*sim.StartInstancesInput).InstanceIDs))
 	})),
 	"RebootInstances":               act((*sim.World).RebootInstances, ec2Change),

@@ -70,20 +70,11 @@ var (
 	ec2Metadata   = limit("ec2 ModifyInstanceMetadataOptions", 100, 5)
 )
 
-// ec2Launched takes a token for each instance that a call may launch. Instances of fleets
-// are taken to count, too: EC2 does not say that they do not.
-func ec2Launched(instances func(in any) float64) charge {
-	return charge{Limit: sim.Limit{Bucket: "ec2 RunInstances instances", Burst: 1000, PerSecond: 2}, tokens: instances}
-}
-
-// ec2Switched takes a token for each instance that a call starts or stops.
-func ec2Switched(name string, perSecond float64, instances func(in any) float64) charge {
+// ec2Each takes a token for each instance that a call is about: a thousand at once, and so
+// many more each second. Instances of fleets are taken to count as launched, too: EC2 does
+// not say that they do not.
+func ec2Each(name string, perSecond float64, instances func(in any) float64) charge {
 	return charge{Limit: sim.Limit{Bucket: "ec2 " + name + " instances", Burst: 1000, PerSecond: perSecond}, tokens: instances}
-}
-
-// ec2Ended takes a token for each instance that a call ends.
-func ec2Ended(instances func(in any) float64) charge {
-	return charge{Limit: sim.Limit{Bucket: "ec2 TerminateInstances instances", Burst: 1000, PerSecond: 20}, tokens: instances}
 }
 
 // Limits of the other services, from their quota pages: Parameter Store 40 reads a second,
