@@ -9,7 +9,7 @@ func FuzzParse(f *testing.F) {
 		benchmarkQuery,
 		"attribute:x==od", "attribute:x!exists", "task:group !in ['a b',c]", "!(agentConnected==true)||agentVersion<1.2-rc",
 		`attribute:x =~ (a[)\]]|b).* and attribute:y !~ '^[^"]$'`, `attribute:x =~ a||attribute:x =~ b\ `,
-		"attribute:x =~ (?!a)", "attribute:x =~ a{1000}", "registeredAt > 2018-06-18T22:28:28+00:00", "ec2InstanceId in [\"'\"]",
+		"attribute:x =~ (?!a).*(?<!b)", `attribute:ecs.instance-type =~ (m)(?:7g|\\1)++.*`, "attribute:x =~ a{1000}", "registeredAt > 2018-06-18T22:28:28+00:00", "ec2InstanceId in [\"'\"]",
 		"not not(((attribute:é exists)))", "attribute:x == and and attribute:x == or",
 	} {
 		f.Add(seed)

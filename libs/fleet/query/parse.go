@@ -2,11 +2,17 @@ package query
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/neap-project/neap/libs/fleet/query/javaregex"
 )
+
+// ErrUnsupported marks an expression that ECS may well accept and this package
+// cannot evaluate: its pattern uses something rare of java.util.regex, or is too
+// large. Whoever needs the answer has to ask ECS for it.
+var ErrUnsupported = javaregex.ErrUnsupported
 
 const (
 	// maxLength, in characters, is what the ECS API accepts for the expression
@@ -143,7 +149,7 @@ func (p *parser) predicate() (*node, error) {
 	p.space()
 	switch {
 	case pred.op.takesNothing():
-		pred.test = textTest(pred.op, nil, nil)
+		pred.test = textTest(pred.op, nil)
 	case pred.op.takesPattern():
 		err = p.patternArgument(pred)
 	case pred.op.takesList():
@@ -213,7 +219,7 @@ func (p *parser) valueArgument(pred *predicate) error {
 	if !ok {
 		return p.fail(start, want)
 	}
-	pred.test = textTest(pred.op, pred.values, nil)
+	pred.test = textTest(pred.op, pred.values)
 	return nil
 }
 
@@ -234,7 +240,7 @@ func (p *parser) listArgument(pred *predicate) error {
 		}
 		pred.values = append(pred.values, value)
 		if p.take("]") {
-			pred.test = textTest(pred.op, pred.values, nil)
+			pred.test = textTest(pred.op, pred.values)
 			return nil
 		}
 		if !p.take(",") {
@@ -259,17 +265,16 @@ func (p *parser) patternArgument(pred *predicate) error {
 	if pattern == "" {
 		return p.fail(start, "a regular expression")
 	}
-	var problem *patternError
-	var re *regexp.Regexp
-	if re, problem = compilePattern(pattern); problem != nil {
-		err := p.failed(start+problem.at, problem.found, problem.want)
-		if problem.cause != nil {
-			err = fmt.Errorf("%w: %w", err, problem.cause)
+	compiled, problem := javaregex.Compile(pattern)
+	if problem != nil {
+		err := p.failed(start+problem.At, problem.Found, problem.Want)
+		if problem.Unsupported {
+			err = fmt.Errorf("%w: %w", err, ErrUnsupported)
 		}
 		return err
 	}
 	pred.values = []string{pattern}
-	pred.test = textTest(pred.op, pred.values, re)
+	pred.test, pred.gaveUp = patternTests(pred.op, compiled)
 	return nil
 }
 
@@ -395,12 +400,20 @@ func (p *parser) token(at int) string {
 		return p.text[at:p.wordEnd(at+1)]
 	}
 	if rest[0] == '\'' || rest[0] == '"' {
-		return rest[:1+through(rest[1:], rest[:1])]
+		return quotedToken(rest)
 	}
 	if run := len(rest) - len(strings.TrimLeft(rest, signs)); run > 0 {
 		return rest[:min(run, 2)] // No operator has three.
 	}
 	return rest[:1]
+}
+
+// quotedToken is what rest begins with in quotes, or all of it if they do not close.
+func quotedToken(rest string) string {
+	if end := strings.IndexByte(rest[1:], rest[0]); end >= 0 {
+		return rest[:end+2]
+	}
+	return rest
 }
 
 // fail is the error that something else than want comes at a position.

@@ -2,11 +2,13 @@ package query
 
 import (
 	"cmp"
-	"regexp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/neap-project/neap/libs/fleet/query/javaregex"
 )
 
 // field is the left side of a predicate. The guide calls it the subject.
@@ -114,9 +116,29 @@ type predicate struct {
 
 	// test is the operator and argument applied to one text. It is made once, at
 	// Parse, so that handing it to a Subject does not allocate.
-	test    func(value string) bool
+	test func(value string) bool
+	// gaveUp is true of a text that took a pattern too many steps; test is false
+	// of it. It is nil if no text does.
+	gaveUp  func(value string) bool
 	instant time.Time
 	count   int64
+}
+
+// judge tells whether p holds, if that can be told.
+func (p *predicate) judge(s *Subject) verdict {
+	switch {
+	case p.holds(s):
+		return yes
+	case p.gaveUp == nil:
+		return no
+	case p.field == attribute:
+		if value, ok := s.attribute(p.name); ok && p.gaveUp(value) {
+			return unknown
+		}
+	case p.field == taskGroup && s.hasGroup(p.gaveUp), p.field == ec2InstanceID && p.gaveUp(s.EC2InstanceID):
+		return unknown
+	}
+	return no
 }
 
 func (p *predicate) holds(s *Subject) bool {
@@ -142,9 +164,8 @@ func (p *predicate) holds(s *Subject) bool {
 	}
 }
 
-// textTest makes the test of a predicate on text. The pattern is nil unless the
-// operator takes one. Lists are short, as expressions are, so they are searched in order.
-func textTest(o op, values []string, pattern *regexp.Regexp) func(string) bool {
+// textTest makes the test of a predicate on text, but for patterns. Lists are short, as expressions are, so they are searched in order.
+func textTest(o op, values []string) func(string) bool {
 	switch o {
 	case exists, notExists:
 		return func(string) bool { return true }
@@ -152,10 +173,6 @@ func textTest(o op, values []string, pattern *regexp.Regexp) func(string) bool {
 		return func(value string) bool { return slices.Contains(values, value) }
 	case notIn:
 		return func(value string) bool { return !slices.Contains(values, value) }
-	case matches:
-		return pattern.MatchString
-	case notMatches:
-		return func(value string) bool { return !pattern.MatchString(value) }
 	case equal:
 		want := values[0]
 		return func(value string) bool { return value == want }
@@ -165,6 +182,20 @@ func textTest(o op, values []string, pattern *regexp.Regexp) func(string) bool {
 	default:
 		return orderTest(o, values[0])
 	}
+}
+
+// patternTests make the test of a predicate with a pattern, and the test whether
+// it gave up.
+func patternTests(o op, pattern *javaregex.Pattern) (test, gaveUp func(string) bool) {
+	want := javaregex.Yes
+	if o == notMatches {
+		want = javaregex.No
+	}
+	test = func(value string) bool { return pattern.Match(value) == want }
+	if !pattern.Linear() {
+		gaveUp = func(value string) bool { return pattern.Match(value) == javaregex.GaveUp }
+	}
+	return test, gaveUp
 }
 
 // orderTest compares as numbers if both sides are decimal, else as text. The
@@ -289,7 +320,11 @@ func (p *predicate) fact(s *Subject) string {
 	case runningTasksCount:
 		value = strconv.FormatInt(s.RunningTasks, 10)
 	}
-	return name + " is " + cmp.Or(value, absent)
+	fact := name + " is " + cmp.Or(value, absent)
+	if p.judge(s) == unknown {
+		fact += fmt.Sprintf(", where the pattern %s took more than %d steps", p.values[0], javaregex.MaxSteps)
+	}
+	return fact
 }
 
 // write appends the canonical form of p.

@@ -76,15 +76,17 @@ type Expr struct {
 }
 
 // Match tells whether s satisfies the expression, in time linear in the length
-// of the expression; a pattern adds its size times the length of the value. It
-// does not allocate.
-func (e *Expr) Match(s *Subject) bool { return e.root.holds(s) }
+// of the expression; a pattern adds its size times the length of the value, or at
+// most javaregex.MaxSteps if it goes beyond what RE2 can say. It does not allocate
+// but for those. An expression whose answer hangs on a pattern that took too many
+// steps is not satisfied, negated or not; Explain says so.
+func (e *Expr) Match(s *Subject) bool { return e.root.judge(s) == yes }
 
 // Explain is Match with a reason: when s does not satisfy the expression, clause
 // is the first conjunct that is false, in canonical form, and why says what s is
 // instead.
 func (e *Expr) Explain(s *Subject) (ok bool, clause, why string) {
-	if e.root.holds(s) {
+	if e.Match(s) {
 		return true, "", ""
 	}
 	failing := e.root.firstFailing(s)
@@ -180,35 +182,49 @@ func join(k kind, kids []*node) *node {
 	return n
 }
 
-func (n *node) holds(s *Subject) bool {
+// verdict is the answer of a node: not is no of yes and unknown of unknown; all
+// is the least of its kids, and some the greatest.
+type verdict uint8
+
+const (
+	no      verdict = iota
+	unknown         // a pattern took too many steps
+	yes
+)
+
+func (n *node) judge(s *Subject) verdict {
 	switch n.kind {
 	case not:
-		return !n.kids[0].holds(s)
+		return yes - n.kids[0].judge(s)
 	case all:
+		least := yes
 		for _, kid := range n.kids {
-			if !kid.holds(s) {
-				return false
+			if least = min(least, kid.judge(s)); least == no {
+				break
 			}
 		}
-		return true
+		return least
 	case some:
+		greatest := no
 		for _, kid := range n.kids {
-			if kid.holds(s) {
-				return true
+			if greatest = max(greatest, kid.judge(s)); greatest == yes {
+				break
 			}
 		}
-		return false
+		return greatest
 	default:
-		return n.leaf.holds(s)
+		return n.leaf.judge(s)
 	}
 }
 
-// firstFailing is the first false conjunct of an n that is false.
+// firstFailing is the first conjunct to blame of an n that is not yes: one that
+// is false if there is one, else one that nobody knows.
 func (n *node) firstFailing(s *Subject) *node {
 	if n.kind != all {
 		return n
 	}
-	i := slices.IndexFunc(n.kids, func(kid *node) bool { return !kid.holds(s) })
+	verdict := n.judge(s)
+	i := slices.IndexFunc(n.kids, func(kid *node) bool { return kid.judge(s) == verdict })
 	return n.kids[i] // Not all again: join melts those.
 }
 

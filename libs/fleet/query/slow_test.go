@@ -304,6 +304,9 @@ func (d dice) textPredicate(field string, domain []string, full bool, set func(*
 		if d.IntN(3) == 0 {
 			p = either(p, d.pattern(1, domain)) // without parentheses around
 		}
+		if d.IntN(2) == 0 {
+			p.text += "(?=)" // true anywhere, but beyond RE2
+		}
 		text = pick("matches", "=~", "not_matches", "!~") + d.quotePattern(p.text)
 		one = func(value string) bool { return slices.Contains(p.ends(value), "") }
 	case 3:
