@@ -13,12 +13,12 @@ import (
 
 	"github.com/neap-project/neap/libs/adapters/cloud"
 	"github.com/neap-project/neap/libs/fleet"
-	"github.com/neap-project/neap/libs/fleet/sim"
+	"github.com/neap-project/neap/libs/fleet/catalogue"
 	"github.com/neap-project/neap/libs/fleet/snapshot"
 )
 
 type catalogueCmd struct {
-	Show    catalogueShowCmd    `cmd:"" help:"Show the instance types that the simulated AWS sells."`
+	Show    catalogueShowCmd    `cmd:"" help:"Show the instance types that are built in, which the simulated AWS sells."`
 	Refresh catalogueRefreshCmd `cmd:"" help:"Read all instance types of a region from AWS and write them as a catalogue."`
 }
 
@@ -40,10 +40,11 @@ Examples:
 
 // Run shows the catalogue.
 func (s *catalogueShowCmd) Run(c console) error {
-	types, head, err := sim.Catalogue()
+	table, err := catalogue.Embedded()
 	if err != nil {
 		return err
 	}
+	types := table.Types
 	if len(s.Types) > 0 {
 		types, err = chosenTypes(types, s.Types)
 		if err != nil {
@@ -52,9 +53,11 @@ func (s *catalogueShowCmd) Run(c console) error {
 	}
 	if s.Output == "json" {
 		return writeJSON(c.out, struct {
-			Sources []string            `json:"sources"`
-			Types   []sim.CatalogueType `json:"types"`
-		}{head, types})
+			Region  string           `json:"region"`
+			Date    string           `json:"date"`
+			Sources []string         `json:"sources"`
+			Types   []catalogue.Type `json:"types"`
+		}{table.Region, table.Date, table.Sources, types})
 	}
 	var b bytes.Buffer
 	t := newTable(&b, "TYPE", "VCPUS", "MEMORY", "ARCH", "GPUS", "DISKS", "AWSVPC", "TRUNKED", "ON-DEMAND", "SPOT")
@@ -64,7 +67,8 @@ func (s *catalogueShowCmd) Run(c console) error {
 			hourly(typ.OnDemand), hourly(typ.Spot))
 	}
 	t.end()
-	for _, line := range head {
+	fmt.Fprintln(&b, "#", table.Title())
+	for _, line := range table.Sources {
 		fmt.Fprintln(&b, "#", line)
 	}
 	_, err = b.WriteTo(c.out)
@@ -72,8 +76,8 @@ func (s *catalogueShowCmd) Run(c console) error {
 }
 
 // chosenTypes are those of some names, each a type or a family.
-func chosenTypes(types []sim.CatalogueType, names []string) ([]sim.CatalogueType, error) {
-	var chosen []sim.CatalogueType
+func chosenTypes(types []catalogue.Type, names []string) ([]catalogue.Type, error) {
+	var chosen []catalogue.Type
 	for _, name := range names {
 		before := len(chosen)
 		for _, t := range types {
@@ -88,7 +92,7 @@ func chosenTypes(types []sim.CatalogueType, names []string) ([]sim.CatalogueType
 	return chosen, nil
 }
 
-func gpusOf(t sim.CatalogueType) string {
+func gpusOf(t catalogue.Type) string {
 	if t.GPUs == 0 {
 		return "-"
 	}
@@ -123,7 +127,7 @@ awsvpc mode a type holds with ENI trunking is in no API: that is from the librar
 what ECS documents as exceptions. How often spot is interrupted is in no API either: it stays as it was.
 
 It changes nothing and needs ec2:Describe* and pricing:GetProducts. The file has the format of the
-catalogue that is built into the program, libs/fleet/sim/catalogue/types.csv.
+catalogue that is built into the program, libs/fleet/catalogue/types.csv.
 
 Examples:
   neap catalogue refresh --region us-east-1 --output types.csv
@@ -141,18 +145,18 @@ func (r *catalogueRefreshCmd) Run(ctx context.Context, c console) error {
 		return err
 	}
 	sold.region = account.Region()
-	if sold.known, _, err = sim.Catalogue(); err != nil {
+	known, err := catalogue.Embedded()
+	if err != nil {
 		return err
 	}
-	types := sold.catalogue(c.err)
-	day := account.Now().UTC().Format("2006-01-02")
-	head := []string{
-		fmt.Sprintf("Instance types of EC2 in %s on %s, as neap catalogue refresh has read them. Prices in millionths of USD/h; 0 is not known.", sold.region, day),
+	sold.known = known.Types
+	table := catalogue.Table{Region: sold.region, Date: account.Now().UTC().Format("2006-01-02"), Types: sold.catalogue(c.err), Sources: []string{
+		"Read by neap catalogue refresh. Prices in millionths of USD/h; 0 is not known.",
 		"Shapes: EC2 DescribeInstanceTypes. Zones: DescribeInstanceTypeOfferings. On-demand prices: AWS Price List, Linux. Spot prices (mean of the zones): DescribeSpotPriceHistory.",
 		"Network interfaces with trunking: amazon-vpc-resource-controller-k8s (Apache-2.0), with the exceptions of ECS. Frequencies of interruption: taken over from an earlier catalogue.",
-	}
+	}}
 	var file bytes.Buffer
-	if err := sim.WriteCatalogue(&file, head, types); err != nil {
+	if err := table.Write(&file); err != nil {
 		return err
 	}
 	if r.Output == "-" {
@@ -162,7 +166,7 @@ func (r *catalogueRefreshCmd) Run(ctx context.Context, c console) error {
 	if err := replaceFile(r.Output, file.Bytes()); err != nil {
 		return fmt.Errorf("write catalogue: %w", err)
 	}
-	fmt.Fprintf(c.err, "wrote %d types to %s\n", len(types), r.Output)
+	fmt.Fprintf(c.err, "wrote %d types to %s\n", len(table.Types), r.Output)
 	return nil
 }
 
@@ -193,7 +197,7 @@ type sold struct {
 	offers   []snapshot.Offer
 	onDemand []snapshot.Price
 	spot     []snapshot.SpotPrice
-	known    []sim.CatalogueType // the catalogue that is built in
+	known    []catalogue.Type // the catalogue that is built in
 }
 
 // readSold reads all parts. Unlike the watcher, which does with what it gets, it wants all.
@@ -222,7 +226,7 @@ func readSold(ctx context.Context, reader *cloud.Reader, progress io.Writer) (*s
 
 // catalogue puts the parts together. A type without a price is left out, and said so:
 // nothing can be decided about it.
-func (s *sold) catalogue(progress io.Writer) []sim.CatalogueType {
+func (s *sold) catalogue(progress io.Writer) []catalogue.Type {
 	onDemand := map[string]fleet.Price{}
 	for _, p := range s.onDemand {
 		onDemand[p.Type] = max(onDemand[p.Type], p.OnDemand)
@@ -236,7 +240,7 @@ func (s *sold) catalogue(progress io.Writer) []sim.CatalogueType {
 		interrupted[t.Name] = t.Interrupted
 	}
 	spot := s.meanSpot()
-	var types []sim.CatalogueType
+	var types []catalogue.Type
 	var unpriced []string
 	for _, d := range s.types {
 		if onDemand[d.Name] == 0 {
@@ -244,7 +248,7 @@ func (s *sold) catalogue(progress io.Writer) []sim.CatalogueType {
 			continue
 		}
 		slices.Sort(zones[d.Name])
-		t := sim.CatalogueType{
+		t := catalogue.Type{
 			Name: d.Name, VCPUs: d.VCPUs, MemoryMiB: d.MemoryMiB, Architecture: string(fleet.X86),
 			GPUs: d.GPUs, GPUName: d.GPUName, GPUMemoryMiB: d.GPUMemoryMiB, LocalGB: d.LocalGB, NetworkMbps: d.NetworkMbps,
 			Metal: d.Metal, Burstable: d.Burstable, Hypervisor: d.Hypervisor, Previous: d.Previous,
@@ -256,7 +260,7 @@ func (s *sold) catalogue(progress io.Writer) []sim.CatalogueType {
 		}
 		types = append(types, t)
 	}
-	slices.SortFunc(types, func(a, b sim.CatalogueType) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(types, func(a, b catalogue.Type) int { return strings.Compare(a.Name, b.Name) })
 	if len(unpriced) > 0 {
 		slices.Sort(unpriced)
 		fmt.Fprintf(progress, "left out without an on-demand price: %s\n", strings.Join(unpriced, " "))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/neap-project/neap/libs/adapters/cloud/awssim"
 	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/libs/fleet/catalogue"
 	"github.com/neap-project/neap/libs/fleet/sim"
 )
 
@@ -43,12 +44,13 @@ func TestCatalogueRefresh(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, head, err := sim.ReadCatalogue(bytes.NewReader(text))
+	table, err := catalogue.Read(bytes.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if all := strings.Join(head, "\n"); !strings.Contains(all, "us-east-1 on 20") || !strings.Contains(all, "DescribeInstanceTypes") {
-		t.Errorf("the head does not tell region, date and sources:\n%s", all)
+	got := table.Types
+	if table.Region != "us-east-1" || !strings.HasPrefix(table.Date, "20") || !strings.Contains(strings.Join(table.Sources, "\n"), "DescribeInstanceTypes") {
+		t.Errorf("region %q, date %q, sources %q", table.Region, table.Date, table.Sources)
 	}
 	if len(got) != len(want) {
 		t.Fatalf("%d types, served are %d", len(got), len(want))
@@ -65,12 +67,13 @@ func TestCatalogueRefresh(t *testing.T) {
 }
 
 // servedCatalogue is the built-in table with the zones and spot prices of a world.
-func servedCatalogue(t *testing.T, w *sim.World) []sim.CatalogueType {
+func servedCatalogue(t *testing.T, w *sim.World) []catalogue.Type {
 	t.Helper()
-	types, _, err := sim.Catalogue()
+	table, err := catalogue.Embedded()
 	if err != nil {
 		t.Fatal(err)
 	}
+	types := table.Types
 	zones, spot, places := map[string][]string{}, map[string]fleet.Price{}, map[string]fleet.Price{}
 	offers := &sim.DescribeInstanceTypeOfferingsInput{LocationType: "availability-zone"}
 	for {
@@ -127,7 +130,7 @@ func TestCatalogueShow(t *testing.T) {
 	out, _, _ = neap(t, "catalogue", "show", "-o", "json")
 	var document struct {
 		Sources []string
-		Types   []sim.CatalogueType
+		Types   []catalogue.Type
 	}
 	if err := json.Unmarshal([]byte(out), &document); err != nil || len(document.Types) < 1000 || len(document.Sources) == 0 {
 		t.Errorf("json: %v, %d types", err, len(document.Types))

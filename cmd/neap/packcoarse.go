@@ -8,8 +8,10 @@ import (
 )
 
 // mostSizes is how many sizes of task the solver is given. What machines report comes in
-// any number of sizes, and the solver's time grows with more than their square.
-const mostSizes = 1000
+// any number of sizes. Of 10,000 random ones, 2,000 made the packing 1 % cheaper than 1,000
+// at twice the time; 4,000 took as much again and gained less, with 100,000 tasks nothing,
+// for the work that the solver does has a limit.
+const mostSizes = 2000
 
 // coarsen brings the tasks down to a number of sizes that the solver can handle: tasks of
 // about one size are packed as if all had the size of the largest of them. What they are

@@ -190,6 +190,9 @@ func (p *planCmd) sweep(ctx context.Context, progress io.Writer, pol *fleet.Poli
 	in.Tasks, err = reader.Tasks(ctx, p.Cluster, in.Services.Services)
 	step("tasks", err)
 	in.Catalogue, err = reader.Catalogue(ctx)
+	if err == nil && pol.HasWindows() {
+		err = reader.Windows(ctx, &in.Catalogue)
+	}
 	step("instance types and prices", err)
 	subnets, images := networkOf(pol, &in)
 	in.Network, err = reader.Network(ctx, subnets, images)

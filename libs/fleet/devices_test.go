@@ -65,13 +65,49 @@ func TestVolumeSizes(t *testing.T) {
 	}
 }
 
+// TestLaunchSpecsOfWindows: the operating system follows from the images, and what is
+// written for the other one is not taken over.
+func TestLaunchSpecsOfWindows(t *testing.T) {
+	const windows, linux = "/aws/service/ami-windows-latest/Windows_Server-2022-English-Core-ECS_Optimized/image_id", "/aws/service/ecs/optimized-ami/x"
+	p := fleet.Policy{LaunchSpecs: []fleet.LaunchSpec{
+		{Name: "linux", Images: []string{linux}, Subnets: []fleet.SubnetID{"subnet-1"}, UserData: "#!/bin/sh", ENITrunking: true, ReservedMemory: 256, BlockDevices: []fleet.BlockDevice{{Device: "/dev/xvda"}}},
+		{Name: "windows", Images: []string{windows}},
+		{Name: "by-id", Images: []string{"ami-1"}, OperatingSystem: fleet.Windows},
+		{Name: "more"},
+	}}.WithDefaults()
+	for i, want := range []bool{false, true, true, false} {
+		l := &p.LaunchSpecs[i]
+		if l.Windows() != want || len(l.Subnets) != 1 || (l.UserData == "") != want || (len(l.BlockDevices) == 0) != want || l.ENITrunking == want || (l.ReservedMemory == 0) != want {
+			t.Errorf("%+v", l)
+		}
+	}
+	if !p.HasWindows() || time.Duration(p.Boot.WindowsTimeout) != 15*time.Minute {
+		t.Errorf("%+v", p.Boot)
+	}
+	for name, want := range map[string]string{
+		windows: "WINDOWS_SERVER_2022_CORE", "Windows_Server-2019-English-Full-ECS_Optimized-2026.01.02": "WINDOWS_SERVER_2019_FULL", linux: "", "": "", "Windows_Server-2022": "",
+	} {
+		if got := fleet.WindowsFamily(name); got != want {
+			t.Errorf("%s is of the family %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestMetadataAndStandaloneInPolicies(t *testing.T) {
 	for says, spoil := range map[string]func(*fleet.Policy){
 		`metadata.tokens: "never" is unknown`: func(p *fleet.Policy) { p.LaunchSpecs[0].Metadata.Tokens = "never" },
 		"metadata.hopLimit: 65; use 1 to 64":  func(p *fleet.Policy) { p.LaunchSpecs[0].Metadata.HopLimit = 65 },
-		`images[0]: "/aws/service/ami-windows-latest/x" is a Windows image`: func(p *fleet.Policy) {
+		`images[0]: "/aws/service/ami-windows-latest/x" is a Windows image, and operatingSystem is linux`: func(p *fleet.Policy) {
 			p.LaunchSpecs[0].Images = []string{"/aws/service/ami-windows-latest/x"}
 		},
+		`images[0]: "/aws/service/ecs/x" is no Windows image`: func(p *fleet.Policy) {
+			p.LaunchSpecs[0].Images, p.LaunchSpecs[0].OperatingSystem = []string{"/aws/service/ecs/x"}, fleet.Windows
+		},
+		`operatingSystem: "macos" is unknown`: func(p *fleet.Policy) { p.LaunchSpecs[0].OperatingSystem = "macos" },
+		"eniTrunking: true; ECS has no trunk interfaces on Windows": func(p *fleet.Policy) {
+			p.LaunchSpecs[0].OperatingSystem, p.LaunchSpecs[0].Images, p.LaunchSpecs[0].ENITrunking = fleet.Windows, nil, true
+		},
+		"boot.windowsTimeout: 10s; use 1m0s to 1h":         func(p *fleet.Policy) { p.Boot.WindowsTimeout = fleet.Duration(10 * time.Second) },
 		"scaleUp.standaloneFor: 1s; use 1m0s to 24h0m0s":   func(p *fleet.Policy) { p.ScaleUp.StandaloneFor = fleet.Duration(time.Second) },
 		"scaleUp.standaloneFor: 48h0m0s; use 1m0s to 24h0": func(p *fleet.Policy) { p.ScaleUp.StandaloneFor = fleet.Duration(48 * time.Hour) },
 	} {

@@ -23,6 +23,29 @@ type Memory struct {
 	Services   []SeenService `json:"services,omitempty"`  // of the last plan, sorted by service
 	LaunchedAt time.Time     `json:"launchedAt,omitzero"` // last launch that was planned
 	RemovedAt  time.Time     `json:"removedAt,omitzero"`  // last removal that was planned
+
+	// Effort is how long to look for cheaper instances. It is not remembered: whoever asks
+	// for a plan chooses it, and the plan says it.
+	Effort Effort `json:"effort,omitempty"`
+}
+
+// Effort is how long a plan looks for cheaper instances, counted in steps and not by a clock:
+// it is an input like any other.
+type Effort string
+
+// The efforts. A plan that says none was made with the first.
+const (
+	EffortFast   Effort = ""       // for a plan that is needed now
+	EffortNormal Effort = "normal" // for a second look at one that may not be the cheapest
+	EffortHigh   Effort = "high"   // for who can wait for seconds
+)
+
+// String is for people.
+func (e Effort) String() string {
+	if e == EffortFast {
+		return "fast"
+	}
+	return string(e)
 }
 
 // Pause is the red button of a cluster.

@@ -22,8 +22,9 @@ type Plan struct {
 	// What it was made from: with these the plan can be made again, byte for byte.
 	Snapshot      string    `json:"snapshot"` // digest
 	ReadStartedAt time.Time `json:"readStartedAt"`
-	Policy        string    `json:"policy"` // digest
-	Memory        string    `json:"memory"` // digest
+	Policy        string    `json:"policy"`           // digest
+	Memory        string    `json:"memory"`           // digest
+	Effort        Effort    `json:"effort,omitempty"` // part of that memory which no stream holds
 
 	Actions  []Action      `json:"actions,omitempty"`
 	Closures []Closure     `json:"closures,omitempty"`
@@ -94,6 +95,15 @@ type Launch struct {
 type Packing struct {
 	Cost  Price `json:"cost"`
 	Bound Price `json:"bound"`
+}
+
+// Gap is by what part the cost is above the bound: 0.01 is one per cent. It is 0 where
+// nothing was packed.
+func (p Packing) Gap() float64 {
+	if p.Bound <= 0 {
+		return 0
+	}
+	return p.Cost.USD()/p.Bound.USD() - 1
 }
 
 // IsZero reports whether nothing was packed.

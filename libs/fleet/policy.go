@@ -3,6 +3,8 @@ package fleet
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -121,7 +123,8 @@ const (
 
 // BootPolicy says what is expected of a new instance.
 type BootPolicy struct {
-	Timeout Duration `json:"timeout,omitempty" desc:"how long an instance may take to register before it is given up; default 7m"`
+	Timeout        Duration `json:"timeout,omitempty" desc:"how long an instance may take to register before it is given up; default 7m"`
+	WindowsTimeout Duration `json:"windowsTimeout,omitempty" desc:"the same for Windows; default 15m"`
 }
 
 // LaunchSpec is one way to launch instances. Fields that are not set are taken from the
@@ -130,13 +133,14 @@ type LaunchSpec struct {
 	Name            LaunchSpecName    `json:"name" desc:"name, unique in the policy; a tag on every instance"`
 	LaunchTemplate  *LaunchTemplate   `json:"launchTemplate,omitempty" desc:"EC2 launch template to start from; the fields below override it"`
 	Images          []string          `json:"images,omitempty" desc:"image IDs or SSM parameter names, at most one per architecture"`
+	OperatingSystem OperatingSystem   `json:"operatingSystem,omitempty" desc:"linux or windows: what the images run; default windows if the name of one says so, else linux"`
 	Subnets         []SubnetID        `json:"subnets,omitempty" desc:"subnets to launch in; their zones are the zones used"`
 	SecurityGroups  []string          `json:"securityGroups,omitempty" desc:"security group IDs"`
 	InstanceProfile string            `json:"instanceProfile,omitempty" desc:"name or ARN of the instance profile"`
 	KeyName         string            `json:"keyName,omitempty" desc:"EC2 key pair"`
 	BlockDevices    []BlockDevice     `json:"blockDevices,omitempty" desc:"volumes of every instance, over those of the image and the launch template by device name"`
 	Metadata        MetadataOptions   `json:"metadata,omitzero" desc:"how processes on the instance may read its metadata; default IMDSv2 with two hops, or what the launch template says"`
-	UserData        string            `json:"userData,omitempty" desc:"shell script run at boot before the agent starts; Neap adds the lines that join the cluster"`
+	UserData        string            `json:"userData,omitempty" desc:"shell script (PowerShell for Windows) run at boot before the agent starts; Neap adds the lines that join the cluster"`
 	Tags            map[string]string `json:"tags,omitempty" desc:"tags of instances and volumes"`
 	Attributes      map[string]string `json:"attributes,omitempty" desc:"ECS attributes its instances carry"`
 	Types           TypeFilter        `json:"instanceTypes,omitzero" desc:"which instance types it may use"`
@@ -150,6 +154,35 @@ type LaunchSpec struct {
 	ReservedMemory  int64             `json:"reservedMemoryMiB,omitempty" desc:"MiB that the agent keeps for the system (ECS_RESERVED_MEMORY)"`
 	ENITrunking     bool              `json:"eniTrunking,omitempty" desc:"the account setting awsvpcTrunking is on for its instance role"`
 }
+
+// OperatingSystem is what the instances of a launch spec run.
+type OperatingSystem string
+
+// The operating systems. Linux is Amazon Linux or Bottlerocket.
+const (
+	Linux   OperatingSystem = "linux"
+	Windows OperatingSystem = "windows"
+)
+
+// Windows reports whether instances of the launch spec run Windows. Only tasks that ask for
+// Windows are launched for on such, and they cost what they cost with its licence.
+func (l *LaunchSpec) Windows() bool { return l.OperatingSystem == Windows }
+
+// HasWindows reports whether any launch spec is for Windows. It has to have its defaults.
+func (p *Policy) HasWindows() bool {
+	return slices.ContainsFunc(p.LaunchSpecs, func(l LaunchSpec) bool { return l.Windows() })
+}
+
+// systemOf is the operating system that the names of images tell: those of AWS's parameters
+// for Windows say so. IDs tell nothing.
+func systemOf(images []string) OperatingSystem {
+	if slices.ContainsFunc(images, namesWindows) {
+		return Windows
+	}
+	return ""
+}
+
+func namesWindows(image string) bool { return strings.Contains(strings.ToLower(image), "windows") }
 
 // Orientation is how a launch spec weighs a low price against an instance that stays.
 //
@@ -282,6 +315,7 @@ const (
 	defaultMinLifetime   = 10 * time.Minute // below it, what was just paid for is thrown away
 	defaultDrainTimeout  = 15 * time.Minute // load balancers alone take 5 to deregister
 	defaultBootTimeout   = 7 * time.Minute  // Linux registers within 2, p95
+	defaultWindowsBoot   = 15 * time.Minute // Windows takes 3 to 10
 	defaultGiveUpAfter   = 2 * time.Hour    // as the reference product: launches did not help
 	defaultStandaloneFor = 10 * time.Minute // an instance boots in two, and who asked has asked again by then
 )
@@ -302,6 +336,7 @@ func (p Policy) WithDefaults() Policy {
 	p.Drain.Timeout = or(p.Drain.Timeout, Duration(defaultDrainTimeout))
 	p.Drain.OnTimeout = or(p.Drain.OnTimeout, TimeoutStop)
 	p.Boot.Timeout = or(p.Boot.Timeout, Duration(defaultBootTimeout))
+	p.Boot.WindowsTimeout = or(p.Boot.WindowsTimeout, Duration(defaultWindowsBoot))
 	if len(p.Attributes.RestrictTags) == 0 {
 		p.Attributes.RestrictTags = []string{"neap.dev/restrict-scale-down", "spotinst.io/restrict-scale-down"}
 	}
@@ -314,8 +349,21 @@ func (p Policy) WithDefaults() Policy {
 }
 
 // inherit completes a launch spec from the first one of the policy. What identifies a
-// spec (name, attributes, limits) is never inherited.
+// spec (name, attributes, limits) is never inherited, and what is written for one operating
+// system not by a spec for the other.
 func (l LaunchSpec) inherit(from *LaunchSpec) LaunchSpec {
+	theirs := or(from.OperatingSystem, systemOf(from.Images))
+	if l.OperatingSystem == "" {
+		l.OperatingSystem = systemOf(l.Images)
+		if len(l.Images) == 0 {
+			l.OperatingSystem = theirs
+		}
+	}
+	if l.Windows() != (theirs == Windows) {
+		other := *from
+		other.Images, other.UserData, other.BlockDevices, other.ReservedMemory, other.ENITrunking = nil, "", nil, 0, false
+		from = &other
+	}
 	if l.LaunchTemplate == nil {
 		l.LaunchTemplate = from.LaunchTemplate
 	}

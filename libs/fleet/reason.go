@@ -171,8 +171,19 @@ func Because(code ReasonCode, subject string, facts ...any) Reason {
 		panic(fmt.Sprintf("fleet: reason %s: facts must come in pairs, got %d values", code, len(facts)))
 	}
 	r := Reason{Code: code, Subject: subject}
+	if len(facts) > 0 {
+		r.Facts = make([]Fact, 0, len(facts)/2)
+	}
 	for i := 0; i < len(facts); i += 2 {
-		r.Facts = append(r.Facts, Fact{Name: fmt.Sprint(facts[i]), Value: fmt.Sprint(facts[i+1])})
+		r.Facts = append(r.Facts, Fact{Name: text(facts[i]), Value: text(facts[i+1])})
 	}
 	return r
+}
+
+// text is fmt.Sprint, quick for what is text already, as nearly all facts are.
+func text(v any) string {
+	if s, ok := v.(string); ok {
+		return s
+	}
+	return fmt.Sprint(v)
 }

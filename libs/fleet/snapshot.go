@@ -254,7 +254,8 @@ type InstanceType struct {
 	Metal         bool           `json:"metal,omitempty"`
 	DiskGiB       int64          `json:"diskGiB,omitempty"`     // of disks of its own; 0 is none, or not known
 	NetworkMbps   int64          `json:"networkMbps,omitempty"` // that it can keep up; 0 is not known
-	OnDemand      Price          `json:"onDemand"`              // the same in all zones of a region
+	OnDemand      Price          `json:"onDemand"`              // of Linux; the same in all zones of a region
+	Windows       Price          `json:"windows,omitempty"`     // on-demand, licence included; 0 is not known
 	Zones         []ZoneOffer    `json:"zones"`
 }
 
@@ -263,6 +264,8 @@ type InstanceType struct {
 type ZoneOffer struct {
 	Zone Zone  `json:"zone"`
 	Spot Price `json:"spot,omitempty"`
+
+	Windows Price `json:"windows,omitempty"` // the same for Windows
 }
 
 // Learned is the least that instances of a type and image were seen to register, of those
@@ -280,6 +283,7 @@ type Image struct {
 	Parameter    string       `json:"parameter"` // SSM parameter name, or the image ID itself
 	ID           ImageID      `json:"id"`
 	Architecture Architecture `json:"architecture,omitempty"`
+	OSFamily     string       `json:"osFamily,omitempty"` // of Windows: WINDOWS_SERVER_2022_CORE
 }
 
 // Subnet is a subnet named by the policy or used by an instance.

@@ -73,3 +73,17 @@ func letters(name string) int {
 	}
 	return n
 }
+
+// WindowsFamily reads the family of Windows, such as WINDOWS_SERVER_2022_CORE, from the name
+// of an image or of the parameter for it, as AWS names them:
+// Windows_Server-2022-English-Core-ECS_Optimized, with a date or /image_id behind it or
+// without. It is "" of any other name.
+func WindowsFamily(name string) string {
+	name = strings.TrimSuffix(name, "/image_id")
+	parts := strings.Split(name[strings.LastIndexByte(name, '/')+1:], "-")
+	const release, edition, enough = 1, 3, 4
+	if len(parts) < enough || parts[0] != "Windows_Server" {
+		return ""
+	}
+	return "WINDOWS_SERVER_" + parts[release] + "_" + strings.ToUpper(parts[edition])
+}

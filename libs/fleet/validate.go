@@ -196,13 +196,13 @@ func (s *Snapshot) validateCatalogue(p *problems) {
 		if t.Name == "" || t.VCPUs <= 0 || t.MemoryMiB <= 0 {
 			p.add(at("size"), "%d vCPU, %d MiB: a type has both", t.VCPUs, t.MemoryMiB)
 		}
-		if t.OnDemand < 0 {
-			p.add(at("onDemand"), "%s is no price", t.OnDemand)
+		if t.OnDemand < 0 || t.Windows < 0 {
+			p.add(at("onDemand"), "%s, for Windows %s, is no price", t.OnDemand, t.Windows)
 		}
 		validResources(p, at("disk, network"), Resources{CPUUnits: t.DiskGiB, MemoryMiB: t.NetworkMbps})
 		validResources(p, at("size"), Resources{CPUUnits: t.VCPUs, MemoryMiB: t.MemoryMiB, GPUs: t.GPUs, ENIs: t.MaxENIs})
 		for _, z := range t.Zones {
-			if z.Zone == "" || z.Spot < 0 {
+			if z.Zone == "" || z.Spot < 0 || z.Windows < 0 {
 				p.add(at("zones"), "zone %q, spot price %s", clip(string(z.Zone)), z.Spot)
 			}
 		}
@@ -232,6 +232,7 @@ func (p *Plan) Validate() error {
 		bad.add("generation", "0; generations count from 1")
 	}
 	validTime(&bad, "madeAt", p.MadeAt)
+	oneOf(&bad, "effort", p.Effort, EffortFast, EffortNormal, EffortHigh)
 	if len(p.Actions) > maxActions {
 		bad.add("actions", "%d; at most %d", len(p.Actions), maxActions)
 		return bad.err()
@@ -351,6 +352,7 @@ func (p *Policy) Validate() error {
 		{"scaleDown.minLifetime", p.ScaleDown.MinLifetime, time.Second, 30 * 24 * time.Hour},
 		{"drain.timeout", p.Drain.Timeout, 30 * time.Second, 48 * time.Hour},
 		{"boot.timeout", p.Boot.Timeout, time.Minute, time.Hour},
+		{"boot.windowsTimeout", p.Boot.WindowsTimeout, time.Minute, time.Hour},
 	} {
 		if v := time.Duration(d.v); v < d.min || v > d.max {
 			bad.add(d.field, "%s; use %s to %s", v, d.min, d.max)
@@ -440,11 +442,7 @@ func (l *LaunchSpec) validate(p *problems, at string) {
 	if l.LaunchTemplate == nil && len(l.Images) == 0 {
 		p.add(at+".images", "none; name an image ID or an SSM parameter such as /aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id, or a launchTemplate")
 	}
-	for i, image := range l.Images {
-		if strings.Contains(strings.ToLower(image), "windows") {
-			p.add(fmt.Sprintf("%s.images[%d]", at, i), "%q is a Windows image; Neap launches Amazon Linux and Bottlerocket: leave Windows instances to an auto scaling group", clip(image))
-		}
-	}
+	l.validateSystem(p, at)
 	if v := l.SpotPercentage; v != nil && (*v < 0 || *v > 100) {
 		p.add(at+".spotPercentage", "%d; use 0 to 100", *v)
 	}
@@ -466,6 +464,22 @@ func (l *LaunchSpec) validate(p *problems, at string) {
 	}
 	l.validateMachine(p, at)
 	l.Types.validate(p, at+".instanceTypes")
+}
+
+// validateSystem checks that all of a launch spec is for the same operating system.
+func (l *LaunchSpec) validateSystem(p *problems, at string) {
+	oneOf(p, at+".operatingSystem", l.OperatingSystem, "", Linux, Windows)
+	for i, image := range l.Images {
+		switch named := namesWindows(image); {
+		case named && !l.Windows():
+			p.add(fmt.Sprintf("%s.images[%d]", at, i), "%q is a Windows image, and operatingSystem is %s; give it a launch spec of its own", clip(image), or(l.OperatingSystem, Linux))
+		case !named && l.Windows() && !strings.HasPrefix(image, "ami-"):
+			p.add(fmt.Sprintf("%s.images[%d]", at, i), "%q is no Windows image as others of the launch spec; give it a launch spec of its own", clip(image))
+		}
+	}
+	if l.Windows() && l.ENITrunking {
+		p.add(at+".eniTrunking", "true; ECS has no trunk interfaces on Windows: leave it out")
+	}
 }
 
 func (f *TypeFilter) validate(p *problems, at string) {

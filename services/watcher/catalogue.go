@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/neap-project/neap/libs/adapters/cache"
 	"github.com/neap-project/neap/libs/adapters/cloud"
+	"github.com/neap-project/neap/libs/fleet"
 	"github.com/neap-project/neap/libs/fleet/snapshot"
 )
 
@@ -43,6 +45,11 @@ type catalogue struct {
 	prices part[snapshot.Price]
 	spot   part[snapshot.SpotPrice]
 	mu     sync.Mutex
+
+	// What instances cost with Windows, if a policy has any.
+	wantsWindows func() bool
+	windows      part[snapshot.Price]
+	windowsSpot  part[snapshot.SpotPrice]
 }
 
 // part is one part of the catalogue.
@@ -70,6 +77,10 @@ func newCatalogue(w *Watcher) *catalogue {
 		offers: part[snapshot.Offer]{name: "offers", every: listEvery, read: r.Offers},
 		prices: part[snapshot.Price]{name: "prices", every: listEvery, read: r.OnDemandPrices},
 		spot:   part[snapshot.SpotPrice]{name: "spot", every: spotEvery, read: r.SpotPrices},
+
+		wantsWindows: w.wantsWindows,
+		windows:      part[snapshot.Price]{name: "windows-prices", every: listEvery, read: r.WindowsPrices},
+		windowsSpot:  part[snapshot.SpotPrice]{name: "windows-spot", every: spotEvery, read: r.WindowsSpotPrices},
 	}
 }
 
@@ -91,6 +102,10 @@ func (c *catalogue) refresh(ctx context.Context) error {
 	news = refreshPart(ctx, c, &c.offers) || news
 	news = refreshPart(ctx, c, &c.prices) || news
 	news = refreshPart(ctx, c, &c.spot) || news
+	if c.wantsWindows() {
+		news = refreshPart(ctx, c, &c.windows) || news
+		news = refreshPart(ctx, c, &c.windowsSpot) || news
+	}
 	if ctx.Err() != nil {
 		return nil //nolint:nilerr // stopping: what failed says nothing about AWS
 	}
@@ -177,8 +192,9 @@ func (c *catalogue) take(ctx context.Context, apply func(), problem *string, nam
 // whatever could be read: the last good reading of each part stands in for a newer one, for
 // what EC2 sells changes slowly and a price that is a day old is nearly right; and where
 // there is none, the embedded table. The section says so. Spot prices that were never read
-// count as unknown, type by type.
-func (c *catalogue) current(zones []string) snapshot.Catalogue {
+// count as unknown, type by type, and so do all prices of Windows, of which the embedded
+// table has none.
+func (c *catalogue) current(zones []string, system fleet.OperatingSystem) snapshot.Catalogue {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out := snapshot.Catalogue{Types: c.types.kept.Rows, Offers: c.offers.kept.Rows, Prices: c.prices.kept.Rows, Spot: c.spot.kept.Rows}
@@ -196,12 +212,19 @@ func (c *catalogue) current(zones []string) snapshot.Catalogue {
 	note("zones", c.offers.problem, c.offers.kept.At, "all that the policy names")
 	note("prices", c.prices.problem, c.prices.kept.At, "embedded ones of "+embedded.Region+" of "+embedded.Date)
 	note("spot prices", c.spot.problem, c.spot.kept.At, "none")
+	if system == fleet.Windows {
+		note("prices of Windows", c.windows.problem, c.windows.kept.At, "none")
+		note("spot prices of Windows", c.windowsSpot.problem, c.windowsSpot.kept.At, "none")
+	}
 	out.Problem = strings.Join(notes, "; ")
 	if c.types.kept.At.IsZero() {
 		out.Types = embedded.Types
 	}
 	if c.prices.kept.At.IsZero() {
 		out.Prices = embedded.Prices
+	}
+	if system == fleet.Windows {
+		out.Prices, out.Spot = slices.Concat(out.Prices, c.windows.kept.Rows), slices.Concat(out.Spot, c.windowsSpot.kept.Rows)
 	}
 	if c.offers.kept.At.IsZero() {
 		for i := range out.Types {

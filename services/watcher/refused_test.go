@@ -232,7 +232,7 @@ func TestReplicasShareTheCatalogue(t *testing.T) {
 	if now := calls(); now != before {
 		t.Errorf("the second replica made %d calls, want none", now-before)
 	}
-	if got := second.catalogue.current(nil); !got.Complete || got.Problem != "" || len(got.Types) < 100 || len(got.Spot) < 100 || len(got.Prices) < 100 {
+	if got := second.catalogue.current(nil, fleet.Linux); !got.Complete || got.Problem != "" || len(got.Types) < 100 || len(got.Spot) < 100 || len(got.Prices) < 100 {
 		t.Errorf("the second replica has %d types, %d prices, %d spot prices, problem %q", len(got.Types), len(got.Prices), len(got.Spot), got.Problem)
 	}
 	second.catalogue.types.due = time.Time{}
@@ -247,7 +247,7 @@ func TestReplicasShareTheCatalogue(t *testing.T) {
 	third.catalogue.types = second.catalogue.types
 	third.catalogue.types.read, third.catalogue.types.due = third.reader.Types, time.Time{}
 	b.must(third.catalogue.refresh(t.Context()))
-	if got := third.catalogue.current(nil); !got.Complete || len(got.Types) < 100 || !strings.Contains(got.Problem, "types: those of 2") {
+	if got := third.catalogue.current(nil, fleet.Linux); !got.Complete || len(got.Types) < 100 || !strings.Contains(got.Problem, "types: those of 2") {
 		t.Errorf("%d types, complete %t, problem %q: want the last good ones, and that it is said", len(got.Types), got.Complete, got.Problem)
 	}
 }

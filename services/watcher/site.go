@@ -2,6 +2,8 @@ package watcher
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,6 +68,14 @@ func (w *Watcher) knowsCluster(name fleet.ClusterName) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.sites[name] != nil
+}
+
+// wantsWindows reports whether the policy of any cluster launches Windows.
+func (w *Watcher) wantsWindows() bool {
+	w.mu.Lock()
+	sites := slices.Collect(maps.Values(w.sites))
+	w.mu.Unlock()
+	return slices.ContainsFunc(sites, func(s *site) bool { return systemOf(s.lastGoodPolicy()) == fleet.Windows })
 }
 
 func (w *Watcher) ringAll() {

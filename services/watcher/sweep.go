@@ -56,11 +56,19 @@ func (w *Watcher) sweep(ctx context.Context, s *site) (snapshot.Input, error) {
 	}
 	disown(in.EC2.Instances, w.cfg.Installation)
 	in.Network = w.network(ctx, s, policy, in.Services.Services)
-	in.Catalogue = w.catalogue.current(zonesOf(policy, in.Network))
+	in.Catalogue = w.catalogue.current(zonesOf(policy, in.Network), systemOf(policy))
 	in.Notices = w.notices.of(s.cluster, in.EC2, w.store.notices(ctx))
 	in.Refused = w.refused(ctx, s, policy, &in.Tasks)
 	in.Protections = w.protections(ctx, s)
 	return in, nil
+}
+
+// systemOf is Windows if any launch spec is: then its prices are needed as well.
+func systemOf(policy fleet.Policy) fleet.OperatingSystem {
+	if policy.HasWindows() {
+		return fleet.Windows
+	}
+	return fleet.Linux
 }
 
 // identify finds out, once, which account the cluster is in.

@@ -3,6 +3,7 @@ package cloud
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -75,12 +76,24 @@ func (r *Reader) Offers(ctx context.Context) ([]snapshot.Offer, error) {
 	}
 }
 
-// SpotPrices reads the spot price that holds now for each type and zone.
+// SpotPrices reads the spot price of Linux that holds now for each type and zone.
 func (r *Reader) SpotPrices(ctx context.Context) ([]snapshot.SpotPrice, error) {
+	return r.spotPrices(ctx, "Linux/UNIX")
+}
+
+// WindowsSpotPrices reads the same for Windows.
+func (r *Reader) WindowsSpotPrices(ctx context.Context) ([]snapshot.SpotPrice, error) {
+	return r.spotPrices(ctx, windowsProduct)
+}
+
+// windowsProduct is how EC2 names Windows in prices.
+const windowsProduct = "Windows"
+
+func (r *Reader) spotPrices(ctx context.Context, description string) ([]snapshot.SpotPrice, error) {
 	in := &ec2.DescribeSpotPriceHistoryInput{
 		// A history that starts now has one price each: the one that holds.
 		StartTime:           aws.Time(r.account.Now()),
-		ProductDescriptions: []string{"Linux/UNIX", "Linux/UNIX (Amazon VPC)"},
+		ProductDescriptions: []string{description, description + " (Amazon VPC)"},
 		MaxResults:          aws.Int32(ec2Page),
 	}
 	var found []snapshot.SpotPrice
@@ -96,19 +109,36 @@ func (r *Reader) SpotPrices(ctx context.Context) ([]snapshot.SpotPrice, error) {
 	}
 }
 
-// products are the queries of the price list that together give the Linux on-demand price
-// of every type: bare metal is a product family of its own.
+// products are the queries of the price list that together give the on-demand price of every
+// type with an operating system: bare metal is a product family of its own.
 var products = []struct{ family, tenancy string }{
 	{"Compute Instance", "Shared"},
 	{"Compute Instance (bare metal)", "Dedicated"},
 }
 
-// OnDemandPrices reads the on-demand prices of the region from the price list.
+// OnDemandPrices reads the on-demand prices of Linux in the region from the price list.
 func (r *Reader) OnDemandPrices(ctx context.Context) ([]snapshot.Price, error) {
+	return r.onDemandPrices(ctx, "Linux")
+}
+
+// WindowsPrices reads those of Windows, which include its licence.
+func (r *Reader) WindowsPrices(ctx context.Context) ([]snapshot.Price, error) {
+	return r.onDemandPrices(ctx, windowsProduct)
+}
+
+// Windows adds what instances cost with Windows to a catalogue, which few need.
+func (r *Reader) Windows(ctx context.Context, c *snapshot.Catalogue) error {
+	prices, err := r.WindowsPrices(ctx)
+	spot, spotErr := r.WindowsSpotPrices(ctx)
+	c.Prices, c.Spot = append(c.Prices, prices...), append(c.Spot, spot...)
+	return errors.Join(err, spotErr)
+}
+
+func (r *Reader) onDemandPrices(ctx context.Context, system string) ([]snapshot.Price, error) {
 	var found []snapshot.Price
 	for _, p := range products {
 		in := &pricing.GetProductsInput{ServiceCode: aws.String("AmazonEC2"), MaxResults: aws.Int32(ecsPage), Filters: priceFilters(map[string]string{
-			"regionCode": r.account.region, "productFamily": p.family, "tenancy": p.tenancy, "operatingSystem": "Linux",
+			"regionCode": r.account.region, "productFamily": p.family, "tenancy": p.tenancy, "operatingSystem": system,
 			"preInstalledSw": "NA", "capacitystatus": "Used", "marketoption": "OnDemand",
 		})}
 		for {
@@ -146,6 +176,8 @@ func product(item []byte) (price snapshot.Price, ok bool) {
 		Product struct {
 			Attributes struct {
 				InstanceType string `json:"instanceType"`
+				System       string `json:"operatingSystem"`
+				License      string `json:"licenseModel"`
 			} `json:"attributes"`
 		} `json:"product"`
 		Terms struct {
@@ -157,7 +189,9 @@ func product(item []byte) (price snapshot.Price, ok bool) {
 			} `json:"OnDemand"`
 		} `json:"terms"`
 	}
-	if json.Unmarshal(item, &p) != nil || p.Product.Attributes.InstanceType == "" {
+	about := &p.Product.Attributes
+	// Windows under a licence that the customer owns costs what Linux costs.
+	if json.Unmarshal(item, &p) != nil || about.InstanceType == "" || about.License == "Bring your own license" {
 		return price, false
 	}
 	var highest fleet.Price
@@ -168,5 +202,8 @@ func product(item []byte) (price snapshot.Price, ok bool) {
 			}
 		}
 	}
-	return snapshot.Price{Type: p.Product.Attributes.InstanceType, OnDemand: highest}, highest > 0
+	if about.System == windowsProduct {
+		return snapshot.Price{Type: about.InstanceType, Windows: highest}, highest > 0
+	}
+	return snapshot.Price{Type: about.InstanceType, OnDemand: highest}, highest > 0
 }

@@ -303,6 +303,7 @@ func offer(o *ec2types.InstanceTypeOffering) snapshot.Offer {
 func spotPrice(p *ec2types.SpotPrice) snapshot.SpotPrice {
 	return snapshot.SpotPrice{
 		Type: string(p.InstanceType), Zone: text(p.AvailabilityZone), Spot: dollars(text(p.SpotPrice)), At: instant(p.Timestamp),
+		Windows: strings.HasPrefix(string(p.ProductDescription), windowsProduct),
 	}
 }
 

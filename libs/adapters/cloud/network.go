@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -75,10 +76,12 @@ func (r *Reader) images(ctx context.Context, names []string) ([]snapshot.Image, 
 	for _, image := range resolved {
 		ids = append(ids, image.ID)
 	}
-	architectures, describeErr := r.architectures(ctx, distinct(ids))
+	described, describeErr := r.describeImages(ctx, distinct(ids))
 	for i := range resolved {
-		if arch := architectures[resolved[i].ID]; arch != "" {
-			resolved[i].Architecture = arch
+		about := described[resolved[i].ID]
+		resolved[i].OSFamily = cmp.Or(about.OSFamily, resolved[i].OSFamily)
+		if about.Architecture != "" {
+			resolved[i].Architecture = about.Architecture
 		} else if resolved[i].Architecture == "" && err == nil {
 			err = describeErr
 			if err == nil {
@@ -108,7 +111,7 @@ func resolveImages(ctx context.Context, api parameters, names []string) ([]snaps
 		}
 		for _, p := range out.Parameters {
 			name := text(p.Name)
-			images = append(images, snapshot.Image{Parameter: name, ID: imageIn(text(p.Value)), Architecture: architectureIn(name)})
+			images = append(images, snapshot.Image{Parameter: name, ID: imageIn(text(p.Value)), Architecture: architectureIn(name), OSFamily: fleet.WindowsFamily(name)})
 		}
 		if len(out.InvalidParameters) > 0 {
 			return images, fmt.Errorf("read image parameters: %w: SSM has no parameter %s; correct the launch spec that names it", fleet.ErrNotFound, out.InvalidParameters[0])
@@ -136,8 +139,9 @@ func architectureIn(parameter string) string {
 	return string(fleet.X86)
 }
 
-func (r *Reader) architectures(ctx context.Context, ids []string) (map[string]string, error) {
-	known := make(map[string]string, len(ids))
+// describeImages reads what images are for, by their IDs.
+func (r *Reader) describeImages(ctx context.Context, ids []string) (map[string]snapshot.Image, error) {
+	known := make(map[string]snapshot.Image, len(ids))
 	for batch := range slices.Chunk(ids, filterValues) {
 		out, err := call(ctx, r.ec2.DescribeImages, &ec2.DescribeImagesInput{
 			Filters: []ec2types.Filter{{Name: aws.String("image-id"), Values: batch}},
@@ -146,7 +150,8 @@ func (r *Reader) architectures(ctx context.Context, ids []string) (map[string]st
 			return known, fmt.Errorf("describe images: %w", err)
 		}
 		for i := range out.Images {
-			known[text(out.Images[i].ImageId)] = string(out.Images[i].Architecture)
+			image := &out.Images[i]
+			known[text(image.ImageId)] = snapshot.Image{Architecture: string(image.Architecture), OSFamily: fleet.WindowsFamily(text(image.Name))}
 		}
 	}
 	return known, nil

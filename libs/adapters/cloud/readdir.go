@@ -289,11 +289,11 @@ func (r *dirReader) takeNetwork(o *output) {
 	n := &r.in.Network
 	n.Subnets = append(n.Subnets, convert(o.Subnets, subnet)...)
 	for _, p := range o.Parameters {
-		n.Images = append(n.Images, snapshot.Image{Parameter: text(p.Name), ID: imageIn(text(p.Value)), Architecture: architectureIn(text(p.Name))})
+		n.Images = append(n.Images, snapshot.Image{Parameter: text(p.Name), ID: imageIn(text(p.Value)), Architecture: architectureIn(text(p.Name)), OSFamily: fleet.WindowsFamily(text(p.Name))})
 	}
 	for _, i := range o.Images {
 		id := text(i.ImageId)
-		n.Images = append(n.Images, snapshot.Image{Parameter: id, ID: id, Architecture: string(i.Architecture)})
+		n.Images = append(n.Images, snapshot.Image{Parameter: id, ID: id, Architecture: string(i.Architecture), OSFamily: fleet.WindowsFamily(text(i.Name))})
 	}
 }
 

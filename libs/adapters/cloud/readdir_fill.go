@@ -9,11 +9,9 @@ import (
 // fillCatalogue makes up for files of the catalogue that were not given.
 func (r *dirReader) fillCatalogue() {
 	c := &r.in.Catalogue
-	known := fallbackTypes()
+	known := EmbeddedCatalogue()
 	if r.missing("instance-types.json") {
-		for i := range known {
-			c.Types = append(c.Types, known[i].InstanceType)
-		}
+		c.Types = append(c.Types, known.Types...)
 	}
 	zones := r.zones()
 	if r.missing("offerings.json") {
@@ -23,16 +21,19 @@ func (r *dirReader) fillCatalogue() {
 			}
 		}
 	}
-	onDemand, spot := r.missing("prices.json"), r.missing("spot-prices.json")
-	for i := range known {
-		t := &known[i]
-		if onDemand {
-			c.Prices = append(c.Prices, snapshot.Price{Type: t.Name, OnDemand: t.onDemand})
+	if r.missing("prices.json") {
+		c.Prices = append(c.Prices, known.Prices...)
+	}
+	if !r.missing("spot-prices.json") {
+		return
+	}
+	for i := range known.Types {
+		name := known.Types[i].Name
+		if known.spot[name] == 0 {
+			continue
 		}
 		for _, zone := range zones {
-			if spot && t.spot > 0 {
-				c.Spot = append(c.Spot, snapshot.SpotPrice{Type: t.Name, Zone: zone, Spot: t.spot})
-			}
+			c.Spot = append(c.Spot, snapshot.SpotPrice{Type: name, Zone: zone, Spot: known.spot[name]})
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -182,6 +183,20 @@ func TestInterfaceLimits(t *testing.T) {
 	}
 }
 
+// TestWindowsPrices: the price list has Windows twice, with its licence and without.
+func TestWindowsPrices(t *testing.T) {
+	item := func(license string) []byte {
+		return []byte(`{"product":{"attributes":{"instanceType":"m5.large","operatingSystem":"Windows","licenseModel":"` + license +
+			`"}},"terms":{"OnDemand":{"a":{"priceDimensions":{"b":{"unit":"Hrs","pricePerUnit":{"USD":"0.188"}}}}}}}`)
+	}
+	if got, ok := product(item("No License required")); !ok || (got != snapshot.Price{Type: "m5.large", Windows: 188_000}) {
+		t.Errorf("with the licence: %+v, %v", got, ok)
+	}
+	if got, ok := product(item("Bring your own license")); ok {
+		t.Errorf("without: %+v", got)
+	}
+}
+
 func TestProduct(t *testing.T) {
 	item := func(unit, usd string) string {
 		return `{"product":{"attributes":{"instanceType":"m5.large"}},"terms":{"OnDemand":{"a":{"priceDimensions":{"b":{"unit":"` + unit + `","pricePerUnit":{"USD":"` + usd + `"}}}}}}}`
@@ -207,14 +222,27 @@ func TestProduct(t *testing.T) {
 	}
 }
 
-func TestFallbackTypes(t *testing.T) {
-	types := fallbackTypes()
-	for _, known := range types {
-		if known.VCPUs <= 0 || known.MemoryMiB <= 0 || known.onDemand <= 0 || known.spot < 0 || known.MaxENIs <= 0 {
-			t.Errorf("%+v", known)
-		}
+// TestEmbeddedCatalogue: the built-in table is what a reader would read.
+func TestEmbeddedCatalogue(t *testing.T) {
+	e := EmbeddedCatalogue()
+	if len(e.Types) < 1000 || len(e.Prices) != len(e.Types) || len(e.spot) < 500 || e.Region == "" || e.Date == "" {
+		t.Fatalf("%d types, %d prices, %d spot prices of %s of %s", len(e.Types), len(e.Prices), len(e.spot), e.Region, e.Date)
 	}
-	if len(types) < 300 {
-		t.Errorf("%d types", len(types))
+	for i, known := range e.Types {
+		if known.VCPUs <= 0 || known.MemoryMiB <= 0 || e.Prices[i].OnDemand <= 0 || e.Prices[i].Type != known.Name || known.MaxENIs <= 0 {
+			t.Errorf("%+v %+v", known, e.Prices[i])
+		}
+		switch known.Name {
+		case "c5d.large": // with all that the planner's filters ask for
+			if want := (snapshot.InstanceType{
+				Name: "c5d.large", Architectures: []string{"x86_64"}, VCPUs: 2, MemoryMiB: 4096, MaxENIs: 3, TrunkTasks: 10, DiskGiB: 50, NetworkMbps: 750,
+			}); !reflect.DeepEqual(known, want) {
+				t.Errorf("%+v, want %+v", known, want)
+			}
+		case "p5.48xlarge": // ECS attaches to one of its cards
+			if known.MaxENIs != 2 || known.GPUs != 8 {
+				t.Errorf("%+v", known)
+			}
+		}
 	}
 }

@@ -6,17 +6,17 @@ import (
 
 	"github.com/aws/amazon-vpc-resource-controller-k8s/pkg/aws/vpc"
 
-	"github.com/neap-project/neap/libs/fleet/sim"
+	"github.com/neap-project/neap/libs/fleet/catalogue"
 )
 
 // TestCatalogueAgreesWithInterfaceLibrary: the table that is built in has the network
 // interfaces that AWS's library has, for every type, and ECS's own limits for tasks.
 func TestCatalogueAgreesWithInterfaceLibrary(t *testing.T) {
-	types, _, err := sim.Catalogue()
+	table, err := catalogue.Embedded()
 	if err != nil {
 		t.Fatal(err)
 	}
-	trunked := 0
+	types, trunked := table.Types, 0
 	for _, c := range types {
 		limits := vpc.Limits[c.Name]
 		if limits == nil {
@@ -47,7 +47,7 @@ func TestCatalogueAgreesWithInterfaceLibrary(t *testing.T) {
 		"c6a.8xlarge": {-1, 90}, "m7i.12xlarge": {-1, 120}, "c7i-flex.large": {-1, 4}, "i7ie.large": {-1, 20}, "i4i.xlarge": {-1, 8}, "g4ad.xlarge": {-1, 12},
 		"g5.xlarge": {-1, 6}, "x2iedn.xlarge": {-1, 13}, "x2iezn.2xlarge": {-1, 64}, "x2gd.medium": {-1, 10}, "trn1.2xlarge": {-1, 19}, "a1.medium": {-1, 10},
 	} {
-		i := slices.IndexFunc(types, func(c sim.CatalogueType) bool { return c.Name == name })
+		i := slices.IndexFunc(types, func(c catalogue.Type) bool { return c.Name == name })
 		if i < 0 {
 			t.Errorf("%s is missing", name)
 			continue

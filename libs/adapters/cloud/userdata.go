@@ -53,11 +53,14 @@ func userData(cluster fleet.ClusterName, l *fleet.Launch, own string) (string, e
 			return "", fmt.Errorf("%w: launch spec %s: attribute %q=%q: ECS takes letters, digits and . - _ / \\, in values also @ : and spaces", fleet.ErrInvalid, l.Spec.Name, attr.Name, attr.Value)
 		}
 	}
-	if i := slices.IndexFunc(l.Spec.Images, func(image string) bool { return strings.Contains(strings.ToLower(image), "windows") }); i >= 0 {
-		return "", fmt.Errorf("%w: launch spec %s: image %q is a Windows image; Neap launches Amazon Linux and Bottlerocket: name another one", fleet.ErrInvalid, l.Spec.Name, l.Spec.Images[i])
-	}
 	var script string
 	switch {
+	case l.Spec.Windows():
+		plain, err := powerShellOf(own)
+		if err != nil {
+			return "", fmt.Errorf("%w: launch spec %s: %w", fleet.ErrInvalid, l.Spec.Name, err)
+		}
+		script = windowsScript(cluster, l, attributes, plain)
 	case bottlerocket(l):
 		script = bottlerocketSettings(cluster, l, attributes, own)
 	case own != "" && !strings.HasPrefix(own, "#!") && mixedContent(own):

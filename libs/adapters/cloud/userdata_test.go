@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"encoding/base64"
 	"errors"
 	"os"
 	"os/exec"
@@ -117,6 +118,37 @@ reserved-memory = 256
 	}
 }
 
+// TestWindowsUserData: the owner's script first, with or without tags, then the guard, then
+// the agent.
+func TestWindowsUserData(t *testing.T) {
+	l := spotLaunch()
+	l.Spec.OperatingSystem, l.Boot = fleet.Windows, fleet.Duration(15*time.Minute)
+	got, err := userData("prod", l, "<powershell>\nWrite-Host 'it''s me'\n</powershell>\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := 0
+	for _, line := range []string{
+		"<powershell>\n",
+		"[Convert]::FromBase64String('" + base64.StdEncoding.EncodeToString([]byte("Write-Host 'it''s me'")) + "')",
+		".TotalSeconds -gt 900)",
+		`[Environment]::SetEnvironmentVariable('ECS_INSTANCE_ATTRIBUTES', '{"neap.dev/launch-spec":"default","neap.dev/lifecycle":"spot","spotinst.io/container-instance-lifecycle":"spot","stack":"blue green"}', 'Machine')` + "\n",
+		"[Environment]::SetEnvironmentVariable('ECS_ENABLE_SPOT_INSTANCE_DRAINING', 'true', 'Machine')\n",
+		"[Environment]::SetEnvironmentVariable('ECS_RESERVED_MEMORY', '256', 'Machine')\n",
+		"Initialize-ECSAgent -Cluster 'prod' -EnableTaskIAMRole -EnableTaskENI\n</powershell>\n",
+	} {
+		i := strings.Index(got[at:], line)
+		if i < 0 {
+			t.Fatalf("%q is missing or out of order in\n%s", line, got)
+		}
+		at += i
+	}
+	plain, err := userData("prod", l, "Write-Host 'it''s me'")
+	if err != nil || plain != got {
+		t.Errorf("without tags: %v\n%s", err, plain)
+	}
+}
+
 func TestUserDataRefused(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -129,10 +161,13 @@ func TestUserDataRefused(t *testing.T) {
 			return ""
 		}, `"a"`},
 		{"no script", func(*fleet.Launch) string { return "MIME-Version: 1.0\n" }, "#!"},
-		{"Windows", func(l *fleet.Launch) string {
-			l.Spec.Images = []string{"/aws/service/ami-windows-latest/Windows_Server-2022-English-Core-ECS_Optimized/image_id"}
-			return ""
-		}, "Windows image"},
+		{"a shell script on Windows", func(l *fleet.Launch) string { l.Spec.OperatingSystem = fleet.Windows; return "#!/bin/bash\n" }, "no PowerShell"},
+		{"a batch script on Windows", func(l *fleet.Launch) string { l.Spec.OperatingSystem = fleet.Windows; return "<script>dir</script>" }, "<script>"},
+		{"a tag that is not closed", func(l *fleet.Launch) string { l.Spec.OperatingSystem = fleet.Windows; return "<powershell>dir" }, "</powershell>"},
+		{"too long on Windows", func(l *fleet.Launch) string {
+			l.Spec.OperatingSystem = fleet.Windows
+			return strings.Repeat("x", mostUserData*3/4)
+		}, "16384"},
 		{"too long", func(*fleet.Launch) string { return strings.Repeat("x", mostUserData) }, "16384"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

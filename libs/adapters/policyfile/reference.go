@@ -60,6 +60,14 @@ gets EventBridge's events of ECS, those of CloudTrail about RunTask included (de
 aws.ecs), Neap launches for what was refused, and keeps the room until a like task is started, for ` + "`scaleUp.standaloneFor`" + ` at
 most. Who wants the task has to ask again. The same call again counts once, calls within two seconds count each.
 
+## Windows
+
+A launch spec whose image is named as a Windows image (` + "`/aws/service/ami-windows-latest/…-ECS_Optimized/image_id`" + `), or that says
+` + "`operatingSystem: windows`" + ` of an image ID or a launch template, launches Windows: for tasks that ask for it (runtimePlatform, or a
+constraint on ecs.os-type or ecs.os-family), at prices with its licence, which are read from AWS and not built in, and with
+` + "`boot.windowsTimeout`" + ` to register. Its ` + "`userData`" + ` is PowerShell. From a first launch spec for Linux it does not take over images, user
+data, volumes, reserved memory and trunking.
+
 ## Volumes
 
 A volume of ` + "`blockDevices`" + ` has ` + "`sizeGiB` + `perVCPUGiB` × vCPUs + `perMemoryGiB`" + ` × GiB of memory as it registers, rounded up: room

@@ -3,6 +3,7 @@ package place
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/neap-project/neap/libs/fleet"
 )
@@ -72,6 +73,7 @@ type class struct {
 type known struct {
 	task     *Task
 	group    int32
+	want     space     // its needs
 	verdicts []verdict // by class
 	memo     []map[string]bool
 	plain    bool // nothing but room, its class and distinctInstance decides whether a node is eligible
@@ -81,6 +83,9 @@ type known struct {
 	nowhere  int  // growth of the cluster for which it is known to fit on no node
 	index    *index
 	layout   *layout // of its fields
+	level    bool    // its group is spread over nodes
+	quick    bool    // a glance may choose for it
+	failures int     // of glances in a row
 }
 
 type verdict uint8
@@ -162,6 +167,15 @@ func (c *Cluster) schedule(i int, open bool) {
 		c.grown()
 	}
 	c.record(change{kind: nodeScheduled, node: int32(i)})
+	c.touch(i)
+}
+
+// SetAgent sets the version of the agent of a node and when it registered. It cannot be
+// rolled back.
+func (c *Cluster) SetAgent(i int, version string, registeredAt time.Time) {
+	n := c.at(i)
+	n.AgentVersion, n.RegisteredAt = version, registeredAt
+	c.grown() // it may suit a task that fitted nowhere
 	c.touch(i)
 }
 
@@ -367,8 +381,9 @@ func (c *Cluster) classOf(n *Node) int32 {
 func (c *Cluster) know(t *Task) *known {
 	k, ok := c.tasks[t]
 	if !ok {
-		k = &known{task: t, group: c.groupOf(t.Group), memo: make([]map[string]bool, len(t.exprs))}
+		k = &known{task: t, want: spaceOf(t.Needs), group: c.groupOf(t.Group), memo: make([]map[string]bool, len(t.exprs))}
 		k.plain = len(t.Ports) == 0 && !t.usesNode && !t.UsesTasks()
+		k.quick = k.glances()
 		c.tasks[t] = k
 	}
 	return k

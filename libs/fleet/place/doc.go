@@ -16,8 +16,12 @@
 // over by a glance at their room. Where a dozen tasks of a group or more are placed with
 // little else between, a tournament tree per value that the task spreads over holds the
 // eligible nodes, best first: O(n) to build, then O(c log n) for each task placed, where c
-// is the number of nodes that changed since the last. Both choose the same node. How nodes
-// fall into values is found once for all tasks, O(n log n). Whether the attributes of a
+// is the number of nodes that changed since the last. Both choose the same node. Where any
+// eligible node without a task of the group is as good as any, as by the default strategy,
+// PlaceUpTo and PlaceEach take a glance instead: trees of free room, one for each value and
+// shared by all tasks, lead to the first in O(log n) as a rule, and with chance a few draws
+// hit one of many that are tied, so that O(n) is left for services that have a task on nearly
+// every node, for binpack, and for spreads over several fields. How nodes fall into values is found once for all tasks, O(n log n). Whether the attributes of a
 // node meet the constraints of a task is decided once per task and distinct attribute set.
 // Fit is a first fit over a tree of free room: O(log n) as a rule, O(n) if constraints
 // refuse many nodes that have room; that a task fits nowhere is remembered until a node has

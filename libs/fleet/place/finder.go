@@ -7,55 +7,20 @@ import "github.com/neap-project/neap/libs/fleet"
 type finder struct {
 	order []int
 	where []int32 // leaf of each node, or -1
-	base  int
-	most  []space
+	rooms
 }
-
-// space is the most that any of some nodes has free: in each resource by itself, and of CPU
-// and memory together, for one node may have much of this and another much of that.
-type space struct {
-	fleet.Resources
-	both int64
-}
-
-func spaceOf(r fleet.Resources) space { return space{r, both(r)} }
-
-// both weighs CPU and memory so that neither hides the other: instances have some four MiB
-// for each CPU unit.
-func both(r fleet.Resources) int64 { return 4*r.CPUUnits + r.MemoryMiB }
-
-func (s *space) holds(needs *fleet.Resources, size int64) bool {
-	return size <= s.both && needs.CPUUnits <= s.CPUUnits && needs.MemoryMiB <= s.MemoryMiB && needs.GPUs <= s.GPUs && needs.ENIs <= s.ENIs
-}
-
-func larger(a, b *space) space {
-	return space{most(a.Resources, b.Resources), max(a.both, b.both)}
-}
-
-// none is the room of a node that takes nothing: less than any need, zero included.
-var none = fleet.Resources{CPUUnits: -1, MemoryMiB: -1, GPUs: -1, ENIs: -1}
 
 // Order sets the order in which Fit tries nodes; nodes that are not named are not tried.
 // Nodes added later are not tried either.
 func (c *Cluster) Order(nodes []int) {
-	f := &finder{order: nodes, where: make([]int32, len(c.nodes)), base: 1}
+	f := &finder{order: nodes, where: make([]int32, len(c.nodes))}
 	for i := range f.where {
 		f.where[i] = -1
 	}
-	for f.base < len(nodes) {
-		f.base *= 2
-	}
-	f.most = make([]space, 2*f.base)
 	for leaf, i := range nodes {
 		f.where[i] = int32(leaf)
-		f.most[f.base+leaf] = spaceOf(c.room[i])
 	}
-	for v := f.base + len(nodes); v < len(f.most); v++ {
-		f.most[v] = spaceOf(none)
-	}
-	for v := f.base - 1; v >= 1; v-- {
-		f.most[v] = larger(&f.most[2*v], &f.most[2*v+1])
-	}
+	f.rooms = newRooms(len(nodes), func(leaf int) space { return spaceOf(c.room[nodes[leaf]]) })
 	c.finder = f
 	c.grown()
 }
@@ -67,7 +32,7 @@ func (c *Cluster) Fit(t *Task) (chosen int, ok bool) {
 	if f == nil || t.broken != nil {
 		return 0, false
 	}
-	leaf, ok := f.find(c, c.know(t), both(t.Needs), 1, 0, f.base, 0)
+	leaf, ok := f.find(c, c.know(t), 1, 0, f.base, 0)
 	if !ok {
 		return 0, false
 	}
@@ -85,11 +50,14 @@ func (c *Cluster) FitUpTo(t *Task, count int, put func(node, count int)) int {
 	if f == nil || t.broken != nil {
 		return 0
 	}
+	if c.FitsNowhere(t) {
+		return 0
+	}
 	k := c.know(t)
 	single := t.Distinct || len(t.Ports) > 0 || t.UsesTasks()
 	left, from := count, 0
 	for left > 0 {
-		leaf, ok := f.find(c, k, both(t.Needs), 1, 0, f.base, from)
+		leaf, ok := f.find(c, k, 1, 0, f.base, from)
 		if !ok {
 			break
 		}
@@ -119,7 +87,7 @@ func (c *Cluster) Fits(t *Task, closed int) bool {
 	}
 	k := c.know(t)
 	for from := 0; ; {
-		leaf, ok := f.find(c, k, both(t.Needs), 1, 0, f.base, from)
+		leaf, ok := f.find(c, k, 1, 0, f.base, from)
 		switch {
 		case ok && f.order[leaf] == closed:
 			from = leaf + 1
@@ -142,19 +110,19 @@ func (c *Cluster) grown() {
 }
 
 // find returns the first leaf, not before one, of an eligible node below a vertex, whose
-// leaves begin at lo and are so many. Size is both of the needs.
-func (f *finder) find(c *Cluster, k *known, size int64, v, lo, width, from int) (leaf int, ok bool) {
-	if lo+width <= from || !f.most[v].holds(&k.task.Needs, size) {
+// leaves begin at lo and are so many.
+func (f *finder) find(c *Cluster, k *known, v, lo, width, from int) (leaf int, ok bool) {
+	if lo+width <= from || !f.most[v].holds(&k.want) {
 		return 0, false
 	}
 	if v >= f.base {
 		return lo, c.admits(f.order[lo], k)
 	}
 	width /= 2
-	if leaf, ok = f.find(c, k, size, 2*v, lo, width, from); ok {
+	if leaf, ok = f.find(c, k, 2*v, lo, width, from); ok {
 		return leaf, true
 	}
-	return f.find(c, k, size, 2*v+1, lo+width, width, from)
+	return f.find(c, k, 2*v+1, lo+width, width, from)
 }
 
 // refresh follows a change of a node.
@@ -162,15 +130,7 @@ func (f *finder) refresh(c *Cluster, i int) {
 	if i >= len(f.where) || f.where[i] < 0 {
 		return
 	}
-	v := f.base + int(f.where[i])
-	f.most[v] = spaceOf(c.room[i])
-	for v /= 2; v >= 1; v /= 2 {
-		m := larger(&f.most[2*v], &f.most[2*v+1])
-		if m == f.most[v] {
-			return
-		}
-		f.most[v] = m
-	}
+	f.set(int(f.where[i]), spaceOf(c.room[i]))
 }
 
 // roomOf is what a node would take, less than nothing if it is closed or gone.

@@ -24,6 +24,8 @@ type layout struct {
 	where  []spot // by node
 	splits []split
 	shape  int
+	roomy  bool // the splits have rooms
+	seen   int  // touched entries that the rooms caught up with, dropped ones included
 }
 
 // spot is where a node is in a layout.
@@ -36,6 +38,7 @@ type spot struct {
 type split struct {
 	prefixes []string // values for the first, the first two, … fields
 	nodes    []int32
+	rooms    rooms // of the nodes, once they were asked for
 }
 
 // bucket is a split from the point of view of a task.
@@ -104,9 +107,17 @@ func (c *Cluster) layout(fields []string) *layout {
 	return l
 }
 
+// layoutOf is the layout of the fields of a task.
+func (c *Cluster) layoutOf(k *known) *layout {
+	if k.layout == nil || k.layout.shape != c.shape {
+		k.layout = c.layout(k.task.fields)
+	}
+	return k.layout
+}
+
 // build makes the index of a task, O(n).
 func (c *Cluster) build(k *known) *index {
-	l := c.layout(k.task.fields)
+	l := c.layoutOf(k)
 	x := &index{layout: l, seen: c.dropped + len(c.touched), had: make([]int32, len(c.nodes)), buckets: make([]bucket, len(l.splits))}
 	for _, r := range k.task.chain {
 		if r.kind == atRandom {

@@ -31,17 +31,17 @@ type Attributes struct {
 
 // NewAttributes makes a set. If a name comes twice the last value counts, as in ECS.
 func NewAttributes(attributes ...fleet.Attribute) *Attributes {
-	byName := map[string]string{}
-	for _, a := range attributes {
-		byName[a.Name] = a.Value
+	sorted := slices.Clone(attributes)
+	slices.SortStableFunc(sorted, func(a, b fleet.Attribute) int { return cmp.Compare(a.Name, b.Name) })
+	n := 0
+	for i := range sorted {
+		if i+1 < len(sorted) && sorted[i+1].Name == sorted[i].Name {
+			continue
+		}
+		sorted[n] = sorted[i]
+		n++
 	}
-	sorted := make([]fleet.Attribute, 0, len(byName))
-	//neap:unordered the result is sorted below
-	for name, value := range byName {
-		sorted = append(sorted, fleet.Attribute{Name: name, Value: value})
-	}
-	slices.SortFunc(sorted, func(a, b fleet.Attribute) int { return cmp.Compare(a.Name, b.Name) })
-	return &Attributes{sorted: sorted}
+	return &Attributes{sorted: sorted[:n]}
 }
 
 // Lookup returns the value of an attribute; a name-only attribute is "" and true.

@@ -46,16 +46,36 @@ func (c *Cluster) PlaceUpTo(t *Task, count int, rng *rand.Rand) int {
 	return c.PlaceEach(t, count, rng, func(int) {})
 }
 
-// PlaceEach is PlaceUpTo that tells put of the node of each task.
+// PlaceEach is PlaceUpTo that tells put of the node of each task. Without chance the nodes
+// are those that as many calls of Place would choose. With it, they are as likely as these,
+// but other ones: it does not look at all nodes that are tied to take one of them.
 func (c *Cluster) PlaceEach(t *Task, count int, rng *rand.Rand, put func(node int)) int {
 	for placed := range count {
-		node, ok := c.place(t, count-placed, rng)
+		node, ok := c.placeQuickly(t, count-placed, rng)
 		if !ok {
 			return placed
 		}
 		put(node)
 	}
 	return count
+}
+
+// placeQuickly is place that tries a glance first.
+func (c *Cluster) placeQuickly(t *Task, of int, rng *rand.Rand) (chosen int, ok bool) {
+	k := c.know(t)
+	if t.broken != nil || !k.quick || k.failures >= mostFailures {
+		return c.place(t, of, rng)
+	}
+	chosen, ok, decided := c.glance(k, rng)
+	if !decided {
+		k.failures++
+		return c.place(t, of, rng)
+	}
+	k.failures = 0
+	if ok {
+		c.Put(chosen, t, 1)
+	}
+	return chosen, ok
 }
 
 // place places one of so many tasks that are going to be placed.

@@ -81,6 +81,10 @@ func (c *Cluster) hold(counts []fleet.TaskCount, tasks []*Task) {
 	}
 }
 
+// fewMore is how many kinds of tasks a node may come to hold beyond those it has at first,
+// before what it holds is moved: most never get as many.
+const fewMore = 4
+
 // reserve makes room for what nodes and tallies are going to hold, all at once.
 func (c *Cluster) reserve(counts []fleet.TaskCount, numbers []int32) {
 	perNode, perGroup := make([]int, len(c.nodes)), make([]int, len(c.tallies))
@@ -88,9 +92,9 @@ func (c *Cluster) reserve(counts []fleet.TaskCount, numbers []int32) {
 		perNode[counts[i].Instance]++
 		perGroup[numbers[counts[i].Group]]++
 	}
-	all := make([]held, len(counts))
+	all := make([]held, len(counts)+fewMore*len(perNode))
 	for i, n := range perNode {
-		c.nodes[i].held, all = all[:0:n], all[n:]
+		c.nodes[i].held, all = all[:0:n+fewMore], all[n+fewMore:]
 	}
 	nodes := make([]int32, len(counts))
 	for g, n := range perGroup {

@@ -11,11 +11,7 @@ import (
 // quickest kind, for most nodes are passed over by a glance at their room. A few tasks of
 // many groups are placed so.
 func (c *Cluster) survey(k *known, rng *rand.Rand) (int, bool) {
-	l := k.layout
-	if l == nil || l.shape != c.shape {
-		l = c.layout(k.task.fields)
-		k.layout = l
-	}
+	l := c.layoutOf(k)
 	rest := k.task.chain[len(l.fields):]
 	load := c.loads(k.group, l)
 	splits := c.sizes[:0]
@@ -78,7 +74,8 @@ func (c *Cluster) best(k *known, l *layout, splits []int32, rules []rule) []int 
 		rules = nil // what follows chance decides nothing
 	}
 	list, lowest := c.scratch[:0], int64(0)
-	needs, count := k.task.Needs, c.tally(k.group)
+	needs := k.task.Needs
+	c.tally(k.group)
 	for _, b := range splits {
 		for _, node := range l.splits[b].nodes {
 			i := int(node)
@@ -88,7 +85,7 @@ func (c *Cluster) best(k *known, l *layout, splits []int32, rules []rule) []int 
 			if len(rules) > 0 && len(list) > 0 && c.measure(i, rules[0].kind, k.group) > lowest {
 				continue
 			}
-			if !c.passes(i, k, count) {
+			if !c.passes(i, k) {
 				continue
 			}
 			if len(rules) > 0 {
@@ -107,21 +104,33 @@ func (c *Cluster) best(k *known, l *layout, splits []int32, rules []rule) []int 
 }
 
 // passes is admits for a node that has room.
-func (c *Cluster) passes(i int, k *known, count []int32) bool {
+func (c *Cluster) passes(i int, k *known) bool {
 	if class := c.alike[i]; k.plain && class >= 0 && int(class) < len(k.verdicts) && k.verdicts[class] != undecided {
-		return k.verdicts[class] == admitted && (!k.task.Distinct || count[i] == 0)
+		return k.verdicts[class] == admitted && (!k.task.Distinct || c.countOn(i, k.group) == 0)
 	}
 	return c.admits(i, k)
 }
 
 // loads counts the tasks of a group by split, over all nodes that are there, eligible or
-// not. It is kept up to date from then on.
+// not, in time proportional to the changes of the group. It is kept up to date from then on.
 func (c *Cluster) loads(group int32, l *layout) []int64 {
-	count := c.tally(group)
 	t := &c.tallies[group]
-	if t.layout != l || t.removals != c.removals {
-		t.layout, t.removals, t.load = l, c.removals, l.loads(c, count)
+	switch {
+	case t.layout == l && t.removals == c.removals:
+		return t.load
+	case t.count != nil:
+		t.load = l.loads(c, c.tally(group))
+	default:
+		t.load = make([]int64, len(l.splits))
+		slices.Sort(t.nodes)
+		t.nodes = slices.Compact(t.nodes)
+		for _, i := range t.nodes {
+			if int(i) < len(c.nodes) && !c.nodes[i].gone {
+				t.load[l.where[i].split] += int64(c.nodes[i].count(group))
+			}
+		}
 	}
+	t.layout, t.removals = l, c.removals
 	return t.load
 }
 

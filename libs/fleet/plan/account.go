@@ -64,7 +64,18 @@ func (d *draft) bootTimeout(inst *fleet.Instance) time.Duration {
 			return time.Duration(a.Launch.Boot)
 		}
 	}
+	if spec, ok := d.pol.Spec(inst.LaunchSpec); ok {
+		return time.Duration(bootTimeoutOf(d.pol, spec))
+	}
 	return time.Duration(d.pol.Boot.Timeout)
+}
+
+// bootTimeoutOf is how long an instance of a launch spec may take to register.
+func bootTimeoutOf(pol *fleet.Policy, spec *fleet.LaunchSpec) fleet.Duration {
+	if spec.Windows() {
+		return pol.Boot.WindowsTimeout
+	}
+	return pol.Boot.Timeout
 }
 
 // settle closes the actions that are over and returns those that have an instance in hand.
@@ -209,6 +220,7 @@ func (d *draft) inFlight(a *fleet.Action, given *fleet.LaunchedInstance, count i
 		}
 		node := d.cluster.Add(place.Node{
 			ID: id, Zone: off.Zone, Attributes: attributes, Total: off.Capacity, Free: off.Capacity, RegisteredAt: d.now,
+			AgentVersion: d.market.agentVersion(off.ImageID),
 		})
 		d.booting = append(d.booting, node)
 		d.market.count(&off, a.Launch.Spec.Name)
@@ -227,6 +239,7 @@ func (d *draft) expect(i int) {
 		}
 		d.cluster.Release(i, off.Capacity)
 		d.cluster.SetAttributes(i, d.market.attributesOf(&off, spec))
+		d.cluster.SetAgent(i, d.market.agentVersion(off.ImageID), d.now)
 	}
 	d.booting = append(d.booting, i)
 }

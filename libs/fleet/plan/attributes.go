@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/neap-project/neap/libs/fleet"
 	"github.com/neap-project/neap/libs/fleet/place"
@@ -17,8 +18,7 @@ func (m *market) attributesOf(off *fleet.Offering, spec *fleet.LaunchSpec) *plac
 	add := func(name, value string) { attributes = append(attributes, fleet.Attribute{Name: name, Value: value}) }
 	add("ecs.availability-zone", string(off.Zone))
 	add("ecs.instance-type", string(off.Type))
-	add("ecs.os-type", "linux")
-	add("ecs.os-family", "LINUX")
+	m.addSystem(add, spec, off)
 	add("ecs.cpu-architecture", string(off.Architecture))
 	add("ecs.subnet-id", string(off.Subnet))
 	if off.ImageID != "" {
@@ -44,9 +44,46 @@ func (m *market) attributesOf(off *fleet.Offering, spec *fleet.LaunchSpec) *plac
 	return place.NewAttributes(attributes...)
 }
 
+// addSystem adds the attributes of the operating system. The family of Windows is known only
+// of images that are named as AWS names them.
+func (m *market) addSystem(add func(name, value string), spec *fleet.LaunchSpec, off *fleet.Offering) {
+	if !spec.Windows() {
+		add(osType, "linux")
+		add(osFamily, "LINUX")
+		return
+	}
+	add(osType, "windows")
+	if family := m.familyOf(off); family != "" {
+		add(osFamily, family)
+	}
+}
+
+// The attributes of the operating system.
+const (
+	osType   = "ecs.os-type"
+	osFamily = "ecs.os-family"
+)
+
+// familyOf is the family of Windows that the image of an offering runs, as far as its name
+// tells.
+func (m *market) familyOf(off *fleet.Offering) string {
+	for _, image := range m.d.snap.Images {
+		if image.OSFamily != "" && (image.Parameter == off.Image || off.ImageID != "" && image.ID == off.ImageID) {
+			return image.OSFamily
+		}
+	}
+	return fleet.WindowsFamily(off.Image)
+}
+
+// runsWindows reports whether an instance says that it runs Windows.
+func (m *market) runsWindows(inst *fleet.Instance) bool {
+	return inst.Attributes != fleet.NoIndex &&
+		slices.Contains(m.d.snap.AttributeSets[inst.Attributes], fleet.Attribute{Name: osType, Value: "windows"})
+}
+
 // capabilities are what instances of the same launch spec and image were seen to carry,
 // all of them; else the capabilities that all instances of the image have, or all of the
-// cluster; else the list that the agent of an ECS-optimized image registers.
+// cluster that run the same operating system; else the list that the agent of an ECS-optimized image registers.
 func (m *market) capabilities(spec *fleet.LaunchSpec, image fleet.ImageID) []fleet.Attribute {
 	key := learnedKey{string(spec.Name), image}
 	if known, ok := m.carried[key]; ok {
@@ -61,11 +98,14 @@ func (m *market) capabilities(spec *fleet.LaunchSpec, image fleet.ImageID) []fle
 		known = slices.DeleteFunc(known, notCapability)
 	}
 	if !ok {
-		known, ok = m.shared(func(*fleet.Instance) bool { return true })
+		known, ok = m.shared(func(inst *fleet.Instance) bool { return m.runsWindows(inst) == spec.Windows() })
 		known = slices.DeleteFunc(known, notCapability)
 	}
 	if !ok || len(known) == 0 {
 		known = bootstrap
+		if spec.Windows() {
+			known = bootstrapWindows
+		}
 	}
 	m.carried[key] = known
 	return known
@@ -90,6 +130,27 @@ func (m *market) shared(qualifies func(*fleet.Instance) bool) ([]fleet.Attribute
 		done[inst.Attributes] = true
 	}
 	return known, len(done) > 0
+}
+
+// newestAgent is the version of the agent in the images that AWS published last when the
+// list of capabilities below was made: what an image has of which no instance was seen yet.
+const newestAgent = "1.106.0"
+
+// agentVersion is the version of the agent that instances of an image are going to run: that
+// of the instance which registered last, for agents of older ones may have been updated.
+func (m *market) agentVersion(image fleet.ImageID) string {
+	if known, ok := m.agents[image]; ok {
+		return known
+	}
+	version, at := newestAgent, time.Time{}
+	for i := range m.d.snap.Instances {
+		inst := &m.d.snap.Instances[i]
+		if inst.Image == image && inst.AgentVersion != "" && inst.RegisteredAt.After(at) {
+			version, at = inst.AgentVersion, inst.RegisteredAt
+		}
+	}
+	m.agents[image] = version
+	return version
 }
 
 func isCapability(name string) bool {
@@ -130,6 +191,25 @@ var bootstrap = func() []fleet.Attribute {
 		"firelens.options.config.s3", "full-sync", "efs", "efsAuth", "env-files.s3", "execute-command", "service-connect-v1",
 		"storage.ebs-task-volume-attach", "network.container-port-range", "container-restart-policy",
 	} {
+		list = append(list, fleet.Attribute{Name: "ecs.capability." + name})
+	}
+	return list
+}()
+
+// bootstrapWindows is the same for Windows: it has no privileged containers, and its agent
+// knows two log drivers.
+var bootstrapWindows = func() []fleet.Attribute {
+	lacking := []string{
+		"privileged-container", "task-iam-role-network-host", "task-cpu-mem-limit", "pid-ipc-namespace-sharing", "aws-appmesh",
+		"efs", "efsAuth", "service-connect-v1",
+	}
+	list := slices.DeleteFunc(slices.Clone(bootstrap), func(a fleet.Attribute) bool {
+		name := strings.TrimPrefix(strings.TrimPrefix(a.Name, "com.amazonaws."), "ecs.capability.")
+		driver, isDriver := strings.CutPrefix(name, "logging-driver.")
+		return slices.Contains(lacking, name) || strings.HasPrefix(name, "firelens.") ||
+			isDriver && driver != "json-file" && driver != "awslogs"
+	})
+	for _, name := range []string{"gmsa", "gmsa-domainless", "fsxWindowsFileServer"} {
 		list = append(list, fleet.Attribute{Name: "ecs.capability." + name})
 	}
 	return list

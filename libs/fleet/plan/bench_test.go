@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"runtime/metrics"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,9 +39,12 @@ func catalogue() []fleet.InstanceType {
 // A shape says what a large cluster is like.
 type shape struct {
 	instances int
-	waiting   int // tasks, of 25 services
-	half      int // every so many instances is half empty; 0 is none
-	spare     int // instances in a hundred that hold nothing, for the headroom
+	waiting   int  // tasks, of 25 services
+	half      int  // every so many instances is half empty; 0 is none
+	spare     int  // instances in a hundred that hold nothing, for the headroom
+	leaving   int  // every so many instances drains; 0 is none
+	ripe      bool // every instance has been idle for long enough to go, if nothing keeps it
+	small     int  // tasks need so many times less, and all instances are as many times emptier; 0 is 1
 }
 
 // large is a cluster of some twenty tasks an instance and two services for every five:
@@ -62,12 +66,13 @@ func large(c shape) (fleet.Snapshot, fleet.Policy) {
 		s.Subnets = append(s.Subnets, fleet.Subnet{ID: fleet.SubnetID("subnet-" + zone), Zone: fleet.Zone(zone), VPC: "vpc-1", FreeAddresses: 8000})
 		s.AttributeSets = append(s.AttributeSets, []fleet.Attribute{{Name: "ecs.availability-zone", Value: zone}, {Name: "ecs.instance-type", Value: "m7i.4xlarge"}, {Name: "ecs.capability.task-eni"}})
 	}
+	small := int64(max(c.small, 1))
 	groups := max(2*n/5, 30)
 	for g := range groups {
 		name := fmt.Sprintf("s%04d", g)
 		s.TaskGroups = append(s.TaskGroups, fleet.TaskGroup{
 			Group: "service:" + name, TaskDefinition: name + ":1", Distinct: g%20 == 7,
-			Needs: fleet.Resources{CPUUnits: 192 << rng.IntN(4), MemoryMiB: int64(512+128*rng.IntN(8)) << rng.IntN(3)},
+			Needs: fleet.Resources{CPUUnits: 192 << rng.IntN(4) / small, MemoryMiB: int64(512+128*rng.IntN(8)) << rng.IntN(3) / small},
 		})
 		if g%10 == 3 {
 			s.TaskGroups[g].Constraints = []string{"attribute:ecs.instance-type =~ m7i.*"}
@@ -82,7 +87,10 @@ func large(c shape) (fleet.Snapshot, fleet.Policy) {
 			Registered: fleet.Resources{CPUUnits: 16384, MemoryMiB: 62367, ENIs: 7},
 		}
 		inst.Remaining = inst.Registered
-		full := 0.97
+		if c.leaving > 0 && i%c.leaving == 0 {
+			inst.Status = fleet.StatusDraining
+		}
+		full := 0.97 / float64(small)
 		if c.half > 0 && i%c.half == 0 {
 			full = 0.4
 		}
@@ -155,12 +163,44 @@ func BenchmarkMakeNothing(b *testing.B) {
 	}
 }
 
+// BenchmarkMakeRipe plans for clusters in which instances have been idle for long enough to
+// go, as many as may go at once and more: a fifth of them half empty, and all of them after
+// the load fell by half.
+func BenchmarkMakeRipe(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		shape
+	}{{"halfempty", shape{half: 5, ripe: true}}, {"fallen", shape{small: 2, ripe: true}}} {
+		for _, n := range sizes {
+			c.instances = n
+			p := benchmarkMake(b, fmt.Sprintf("%s/instances=%d", c.name, n), c.shape)
+			if drains := len(p.Actions); p.ID != "" && drains < min(n/10, 200) {
+				b.Fatalf("%s, %d instances: %d drains", c.name, n, drains)
+			}
+		}
+	}
+}
+
+// BenchmarkMakeMoves plans for clusters of which a tenth drains: their tasks need room.
+func BenchmarkMakeMoves(b *testing.B) {
+	for _, n := range sizes {
+		benchmarkMake(b, fmt.Sprintf("instances=%d", n), shape{instances: n, leaving: 10, spare: 20})
+	}
+}
+
 // benchmarkMake makes one plan again and again, and returns it. Beside time and what was
-// allocated it reports the most memory that the process held after a plan, the snapshot
+// allocated it reports the processor time, which says more than the clock where others are
+// at work too, and the most memory that the process held after a plan, the snapshot
 // included.
 func benchmarkMake(b *testing.B, name string, c shape) (p fleet.Plan) {
 	snap, pol := large(c)
-	tasks, launched := 0, 0
+	tasks, launched, drained := 0, 0, 0
+	mem := fleet.Memory{Generation: 1}
+	for i := range snap.Instances {
+		if c.ripe {
+			mem.Idle = append(mem.Idle, fleet.Idle{Instance: snap.Instances[i].ID, Since: noon.Add(-time.Hour)})
+		}
+	}
 	for i := range snap.Tasks {
 		tasks += snap.Tasks[i].Running
 	}
@@ -168,22 +208,39 @@ func benchmarkMake(b *testing.B, name string, c shape) (p fleet.Plan) {
 		b.ReportAllocs()
 		debug.FreeOSMemory() // what other benchmarks left
 		var held uint64
+		before := processor(b)
 		for b.Loop() {
-			p = plan.Make(snap, pol, fleet.Memory{Generation: 1})
+			p = plan.Make(snap, pol, mem)
 			held = max(held, memoryHeld())
 		}
-		launched = 0
+		b.ReportMetric((processor(b)-before).Seconds()*1e3/float64(b.N), "cpu-ms/op")
+		launched, drained = 0, 0
 		for _, a := range p.Actions {
 			if a.Launch != nil {
 				launched += a.Launch.Count
 			}
+			if a.Drain != nil {
+				drained++
+			}
 		}
 		b.ReportMetric(float64(held)/(1<<20), "MiB")
 		b.ReportMetric(float64(launched), "launched")
+		b.ReportMetric(float64(drained), "drained")
 		b.ReportMetric(float64(len(p.Idle)), "idle")
 		b.ReportMetric(float64(tasks), "tasks")
+		b.ReportMetric(float64(c.instances), "instances")
 	})
 	return p
+}
+
+// processor is the time that all cores have given to this process.
+func processor(b *testing.B) time.Duration {
+	b.Helper()
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // memoryHeld is what the runtime has from the operating system and has not given back.

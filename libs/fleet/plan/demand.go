@@ -21,10 +21,11 @@ type demand struct {
 	from       int       // the instance they leave, or fleet.NoIndex
 	forgo      int       // of count: the policy launches nothing for these
 
-	put      []put // where they were put, for the time being
-	fitNow   int   // of count: on instances that are there
-	fitSoon  int   // of count: on instances that are booting
-	launched int   // of count: on instances that this plan launches
+	put      []put       // where they were put, for the time being
+	putOn    map[int]int // where in put each node is, once they are many
+	fitNow   int         // of count: on instances that are there
+	fitSoon  int         // of count: on instances that are booting
+	launched int         // of count: on instances that this plan launches
 	reason   fleet.Reason
 }
 
@@ -68,12 +69,17 @@ func (d *draft) findDemand() {
 		d.remember(w)
 	}
 	d.sortDemand(d.demand)
+	replaced := map[int]int{}
 	for i := range d.snap.Instances {
 		if d.states[i] == leaving || d.states[i] == noticed {
-			d.findMoves(i)
+			d.findMoves(i, replaced)
 		}
 	}
 	d.sortDemand(d.moves)
+	d.movesFrom = make(map[int][]*demand)
+	for _, w := range d.moves {
+		d.movesFrom[w.from] = append(d.movesFrom[w.from], w)
+	}
 }
 
 // known is how many tasks of a group there are, waiting ones included, for the groups of
@@ -239,8 +245,9 @@ func (d *draft) heldBack(w *demand) bool {
 
 // findMoves lists the tasks that ECS has to start elsewhere before an instance is empty.
 // Standalone and daemon tasks are not moved, and what was replaced already is not moved
-// again.
-func (d *draft) findMoves(i int) {
+// again: replaced is how many of those of a group were counted on other instances. It takes
+// time in proportion to the kinds of tasks on the instance.
+func (d *draft) findMoves(i int, replaced map[int]int) {
 	for _, tc := range d.tasksOn(i) {
 		g := &d.snap.TaskGroups[tc.Group]
 		svc, ok := d.service(tc.Group)
@@ -255,26 +262,14 @@ func (d *draft) findMoves(i int) {
 		if !primary || svc.Desired == 0 {
 			continue // tasks of an old deployment go away, and the new one's are wanted anyway
 		}
-		replaced := max(held-svc.Desired, 0)
-		for _, other := range d.moves {
-			if other.group == tc.Group {
-				replaced = max(replaced-d.movedOff(other), 0)
-			}
+		done := min(max(held-svc.Desired-replaced[tc.Group], 0), tc.Running)
+		if done > 0 {
+			replaced[tc.Group] += done
 		}
-		if count := tc.Running - replaced; count > 0 {
+		if count := tc.Running - done; count > 0 {
 			d.moves = append(d.moves, &demand{group: tc.Group, count: min(count, mostTasks), from: i, since: d.now})
 		}
 	}
-}
-
-// movedOff is how many tasks of the group of a move were replaced already.
-func (d *draft) movedOff(w *demand) int {
-	for _, tc := range d.tasksOn(w.from) {
-		if tc.Group == w.group {
-			return tc.Running - w.count
-		}
-	}
-	return 0
 }
 
 // tasksOn is the part of the task table about an instance: the table is sorted by it.
@@ -361,13 +356,30 @@ func (w *demand) note(node int, soon bool) {
 	} else {
 		w.fitNow++
 	}
-	for i := range w.put {
-		if w.put[i].node == node {
-			w.put[i].count++
-			return
-		}
+	at, ok := w.putAt(node)
+	if ok {
+		w.put[at].count++
+		return
 	}
 	w.put = append(w.put, put{node: node, count: 1, soon: soon})
+}
+
+// putAt finds a node among those that tasks were put on. There is a map of them once they
+// are many.
+func (w *demand) putAt(node int) (at int, ok bool) {
+	const few = 16
+	if len(w.put) <= few {
+		at = slices.IndexFunc(w.put, func(p put) bool { return p.node == node })
+		return at, at >= 0
+	}
+	if w.putOn == nil {
+		w.putOn = map[int]int{}
+	}
+	for at := len(w.putOn); at < len(w.put); at++ { // nodes are put on at the end, and once
+		w.putOn[w.put[at].node] = at
+	}
+	at, ok = w.putOn[node]
+	return at, ok
 }
 
 // takeBack undoes what place did.
@@ -375,7 +387,7 @@ func (d *draft) takeBack(w *demand) {
 	for _, p := range w.put {
 		d.cluster.Take(p.node, d.tasks[w.group], p.count)
 	}
-	w.put, w.fitNow, w.fitSoon = nil, 0, 0
+	w.put, w.putOn, w.fitNow, w.fitSoon = nil, nil, 0, 0
 }
 
 // subject is what the reasons of a task group are filed under.

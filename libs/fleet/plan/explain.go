@@ -43,12 +43,16 @@ func (d *draft) whyNot(x *wish, rooms map[fleet.LaunchSpecName]usage) (why fleet
 	var held *fleet.Setback
 	nearest, lack := -1, 0.0
 	first := place.Refusal{}
-	full, tooGood := false, false
+	full, tooGood, foreign := false, false, false
 	for i := range m.offers {
 		o := &m.offers[i]
 		r, ok := m.shelf.Eligible(i, x.task)
 		if ok && !rooms[o.spec.Name].holds(o.typ) {
 			full = true
+			continue
+		}
+		if ok && o.foreign(x.task) {
+			foreign = true
 			continue
 		}
 		if ok && o.tooGood(x.task) {
@@ -81,6 +85,8 @@ func (d *draft) whyNot(x *wish, rooms map[fleet.LaunchSpecName]usage) (why fleet
 		return fleet.Reason{}, true
 	case !until.IsZero():
 		return fleet.Because(fleet.ReasonShortage, "", "until", until.UTC().Format(time.RFC3339)), false
+	case foreign:
+		why = fleet.Because(fleet.ReasonNoMatch, "", "clause", "operatingSystem", "why", "only Windows instances hold it, and it does not ask for Windows (runtimePlatform)")
 	case tooGood:
 		why = fleet.Because(fleet.ReasonNoMatch, "", "clause", "instanceTypes.gpu", "why", "only types with GPUs hold it, and the policy keeps these for tasks that need one")
 	case nearest >= 0:
@@ -92,7 +98,11 @@ func (d *draft) whyNot(x *wish, rooms map[fleet.LaunchSpecName]usage) (why fleet
 		if clause == "" {
 			clause = string(first.Kind)
 		}
-		why = fleet.Because(fleet.ReasonNoMatch, "", "clause", clause, "why", first.Detail)
+		detail := first.Detail
+		if m.unpriced && (x.task.AsksFor(osType) || x.task.AsksFor(osFamily)) {
+			detail += "; what instance types cost with Windows is not known, no such price is built in: it has to be read from AWS"
+		}
+		why = fleet.Because(fleet.ReasonNoMatch, "", "clause", clause, "why", detail)
 	}
 	why.Considered = d.ruledOut(x)
 	return why, false

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/neap-project/neap/libs/fleet"
 )
@@ -61,7 +62,7 @@ func (d *draft) cut(f *fresh, count int, why fleet.Reason) {
 // launchAction adds the action that launches some instances.
 func (d *draft) launchAction(f *fresh) {
 	o := &d.market.offers[f.offer]
-	l := fleet.Launch{Spec: *o.spec, Lifecycle: o.Lifecycle, Count: f.count, Boot: d.pol.Boot.Timeout}
+	l := fleet.Launch{Spec: *o.spec, Lifecycle: o.Lifecycle, Count: f.count, Boot: bootTimeoutOf(d.pol, o.spec)}
 	l.Offerings = append(l.Offerings, o.Offering)
 	for _, alternative := range f.alternatives {
 		l.Offerings = append(l.Offerings, d.market.offers[alternative].Offering)
@@ -182,12 +183,34 @@ func (d *draft) fileReasons() {
 		d.out.Reasons = d.out.Reasons[:mostReasons]
 		d.out.Reasons = append(d.out.Reasons, fleet.Because(fleet.ReasonBudget, "cluster", "limit", fmt.Sprintf("%d reasons in a plan", mostReasons), "allowed", mostReasons, "wanted", n))
 	}
-	slices.SortStableFunc(d.out.Reasons, func(a, b fleet.Reason) int {
-		return cmp.Or(cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.Code, b.Code))
-	})
+	d.out.Reasons = sortReasons(d.out.Reasons)
 	d.out.Reasons = slices.CompactFunc(d.out.Reasons, func(a, b fleet.Reason) bool {
 		return a.Subject == b.Subject && a.Code == b.Code && a.String() == b.String()
 	})
+}
+
+// sortReasons sorts by subject and code, and keeps the order of equals. Reasons are large:
+// their places are sorted, and each is moved once.
+func sortReasons(reasons []fleet.Reason) []fleet.Reason {
+	if len(reasons) == 0 {
+		return nil // and not a list without any, which differs from it on the wire
+	}
+	order := make([]int, len(reasons))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int {
+		a, b := &reasons[i], &reasons[j]
+		if c := strings.Compare(a.Subject, b.Subject); c != 0 {
+			return c
+		}
+		return cmp.Or(cmp.Compare(a.Code, b.Code), i-j)
+	})
+	sorted := make([]fleet.Reason, 0, len(reasons))
+	for _, i := range order {
+		sorted = append(sorted, reasons[i])
+	}
+	return sorted
 }
 
 func (d *draft) summarise() {

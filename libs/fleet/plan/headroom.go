@@ -94,11 +94,9 @@ func (d *draft) headroomWanted() int {
 func (d *draft) headroomOf(i int) int {
 	m := d.cluster.Mark()
 	defer d.cluster.Rollback(m)
-	for _, w := range d.moves {
-		if w.from == i {
-			for _, p := range w.put {
-				d.cluster.Take(p.node, d.tasks[w.group], p.count)
-			}
+	for _, w := range d.movesFrom[i] {
+		for _, p := range w.put {
+			d.cluster.Take(p.node, d.tasks[w.group], p.count)
 		}
 	}
 	d.cluster.Open(i)

@@ -177,7 +177,7 @@ func (d *draft) goods() []pack.Offering {
 // problem is the packing of wishes over the market, and the wishes that are in it: those
 // that no offering could hold are refused here.
 func (d *draft) problem(wishes []*wish) (pack.Problem, []*wish) {
-	p := pack.Problem{Offerings: d.goods()}
+	p := pack.Problem{Offerings: d.goods(), Effort: effortOf(d.mem.Effort)}
 	var open, limited []*wish
 	rooms := d.rooms()
 	for _, x := range wishes {

@@ -19,7 +19,7 @@ func (m *market) allowed(t *place.Task, rooms map[fleet.LaunchSpecName]usage) []
 	bySpec := map[*fleet.LaunchSpec]*spot{}
 	for i := range m.offers {
 		o := &m.offers[i]
-		if t.CapacityProvider != "" || !rooms[o.spec.Name].holds(o.typ) || o.setback != nil || o.tooGood(t) || !m.shelf.Admits(i, t) {
+		if !m.serves(i, t, rooms) {
 			continue
 		}
 		allowed[i] = true
@@ -292,6 +292,7 @@ func (d *draft) toOnDemand(p pack.Problem, open []*wish, list []fresh, spec *fle
 		more fleet.Price
 	}
 	var moves []move
+	rooms := d.rooms()
 	for i := range list {
 		f := &list[i]
 		if o := &d.market.offers[f.offer]; excess <= 0 || o.spec != spec || o.Lifecycle != fleet.Spot {
@@ -302,7 +303,7 @@ func (d *draft) toOnDemand(p pack.Problem, open []*wish, list []fresh, spec *fle
 		for _, l := range f.loads {
 			x := slices.Index(open, l.wish)
 			items = append(items, pack.Held{Item: x, Count: l.count})
-			q.Items[x].Allowed = d.market.onDemandOf(spec, l.wish.task)
+			q.Items[x].Allowed = d.market.onDemandOf(spec, l.wish.task, rooms)
 		}
 		if chosen, _, ok := pack.Hold(q, items); ok {
 			to := *f
@@ -321,12 +322,20 @@ func (d *draft) toOnDemand(p pack.Problem, open []*wish, list []fresh, spec *fle
 	return slices.DeleteFunc(list, func(f fresh) bool { return f.count == 0 })
 }
 
-// onDemandOf are the on-demand offerings of a launch spec that may hold a task.
-func (m *market) onDemandOf(spec *fleet.LaunchSpec, t *place.Task) []bool {
+// onDemandOf are the on-demand offerings of a launch spec that may be launched for a task.
+func (m *market) onDemandOf(spec *fleet.LaunchSpec, t *place.Task, rooms map[fleet.LaunchSpecName]usage) []bool {
 	allowed := make([]bool, len(m.offers))
 	for i := range m.offers {
 		o := &m.offers[i]
-		allowed[i] = o.spec == spec && o.Lifecycle == fleet.OnDemand && o.short == nil && o.setback == nil && m.shelf.Admits(i, t)
+		allowed[i] = o.spec == spec && o.Lifecycle == fleet.OnDemand && o.short == nil && m.serves(i, t, rooms)
 	}
+	m.keepArchitecture(t, allowed)
 	return allowed
+}
+
+// serves reports whether the policy wants an offering launched for a task and an instance of
+// it holds the task. Whether there is capacity is another question.
+func (m *market) serves(i int, t *place.Task, rooms map[fleet.LaunchSpecName]usage) bool {
+	o := &m.offers[i]
+	return t.CapacityProvider == "" && rooms[o.spec.Name].holds(o.typ) && o.setback == nil && !o.tooGood(t) && !o.foreign(t) && m.shelf.Admits(i, t)
 }

@@ -16,9 +16,12 @@ type market struct {
 	offers   []offer
 	shelf    *place.Cluster // node i is an empty instance of offer i, daemon tasks on board
 	built    bool
+	unpriced bool // a type was left out because its price with Windows is not known
 	types    map[fleet.TypeName]*fleet.InstanceType
 	learned  map[learnedKey][]fleet.Learned   // by reserved memory
 	carried  map[learnedKey][]fleet.Attribute // capabilities by spec and image
+	agents   map[fleet.ImageID]string         // versions
+	blind    map[fleet.ImageID]bool           // images whose instances were seen not to register their GPUs
 	setbacks []*fleet.Setback                 // by rank of the spec
 	troubled map[fleet.OfferingKey]bool       // spot pools that show that they are short
 	specs    map[fleet.LaunchSpecName]*owned
@@ -35,6 +38,12 @@ type offer struct {
 	short   *fleet.Shortage // out of capacity, as far as is known
 	setback *fleet.Setback  // launches from its spec fail
 	daemons []int           // task groups
+}
+
+// foreign offerings run Windows, and the task does not ask for that: ECS would start a Linux
+// image there, which fails.
+func (o *offer) foreign(t *place.Task) bool {
+	return o.spec.Windows() && !t.AsksFor(osType) && !t.AsksFor(osFamily) && !t.AsksFor(fleet.AttributeLaunchSpec)
 }
 
 // tooGood offerings have GPUs that the task does not need, and the policy does not want
@@ -70,7 +79,8 @@ func (u *usage) add(count int, vcpus, memoryMiB int64) {
 func newMarket(d *draft) *market {
 	m := &market{
 		d: d, types: map[fleet.TypeName]*fleet.InstanceType{}, learned: map[learnedKey][]fleet.Learned{},
-		carried: map[learnedKey][]fleet.Attribute{}, specs: map[fleet.LaunchSpecName]*owned{},
+		carried: map[learnedKey][]fleet.Attribute{}, agents: map[fleet.ImageID]string{}, blind: map[fleet.ImageID]bool{},
+		specs: map[fleet.LaunchSpecName]*owned{},
 	}
 	for i := range d.snap.Types {
 		m.types[d.snap.Types[i].Name] = &d.snap.Types[i]
@@ -78,6 +88,9 @@ func newMarket(d *draft) *market {
 	for _, l := range d.snap.Learned {
 		key := learnedKey{string(l.Type), l.Image}
 		m.learned[key] = append(m.learned[key], l)
+		if t := m.types[l.Type]; t != nil && t.GPUs > 0 && l.Capacity.GPUs == 0 {
+			m.blind[l.Image] = true
+		}
 	}
 	for i := range d.snap.Instances {
 		inst := &d.snap.Instances[i]
@@ -139,9 +152,14 @@ func (m *market) build() {
 					continue
 				}
 				base := m.offering(spec, typ, subnet, image, arch)
-				m.offer(rank, typ, base, fleet.OnDemand, typ.OnDemand)
+				onDemand, spot := typ.OnDemand, zone.Spot
+				if spec.Windows() {
+					onDemand, spot = typ.Windows, zone.Windows
+					m.unpriced = m.unpriced || onDemand <= 0
+				}
+				m.offer(rank, typ, base, fleet.OnDemand, onDemand)
 				if *spec.SpotPercentage > 0 {
-					m.offer(rank, typ, base, fleet.Spot, zone.Spot)
+					m.offer(rank, typ, base, fleet.Spot, spot)
 				}
 			}
 		}
@@ -165,7 +183,7 @@ func (m *market) offer(rank int, typ *fleet.InstanceType, off fleet.Offering, li
 	}
 	node := m.shelf.Add(place.Node{
 		Zone: off.Zone, Attributes: m.attributesOf(&off, spec), Total: off.Capacity, Free: off.Capacity,
-		Schedulable: true, RegisteredAt: m.d.now,
+		Schedulable: true, RegisteredAt: m.d.now, AgentVersion: m.agentVersion(off.ImageID),
 	})
 	for _, g := range m.d.daemons {
 		if t := m.d.tasks[g]; m.shelf.Admits(node, t) {
@@ -197,7 +215,7 @@ func (m *market) admits(spec *fleet.LaunchSpec, t *fleet.InstanceType) (image fl
 		return fleet.Image{}, "", false
 	}
 	for _, arch := range spec.Types.Architectures {
-		if !slices.Contains(t.Architectures, arch) {
+		if !slices.Contains(t.Architectures, arch) || spec.Windows() && arch != fleet.X86 { // there is no other Windows for ECS
 			continue
 		}
 		if len(spec.Images) == 0 { // the launch template names one
@@ -243,7 +261,7 @@ func (m *market) offering(spec *fleet.LaunchSpec, t *fleet.InstanceType, subnet 
 	return fleet.Offering{
 		LaunchSpec: spec.Name, Type: t.Name, Zone: subnet.Zone, Subnet: subnet.ID,
 		Image: image.Parameter, ImageID: image.ID, Architecture: arch,
-		Capacity: m.capacity(spec, t, image.ID, arch),
+		Capacity: m.capacity(spec, t, image, arch),
 	}
 }
 
@@ -257,12 +275,12 @@ const (
 
 // capacity is what an instance registers: as one of the type and image did, else by a
 // formula that errs on the small side.
-func (m *market) capacity(spec *fleet.LaunchSpec, t *fleet.InstanceType, image fleet.ImageID, arch fleet.Architecture) fleet.Resources {
+func (m *market) capacity(spec *fleet.LaunchSpec, t *fleet.InstanceType, image fleet.Image, arch fleet.Architecture) fleet.Resources {
 	enis := max(t.MaxENIs-1, 0) // the primary one is the instance's own
 	if spec.ENITrunking && t.TrunkTasks > 0 {
 		enis = t.TrunkTasks
 	}
-	if seen, ok := m.seen(t.Name, image, spec.ReservedMemory); ok {
+	if seen, ok := m.seen(t.Name, image.ID, spec.ReservedMemory); ok {
 		seen.ENIs = enis // a setting of the account, not of the image
 		return seen
 	}
@@ -270,7 +288,17 @@ func (m *market) capacity(spec *fleet.LaunchSpec, t *fleet.InstanceType, image f
 	if arch == fleet.ARM {
 		memory -= lostGravitonMiB
 	}
-	return fleet.Resources{CPUUnits: t.VCPUs * 1024, MemoryMiB: max(memory, 0), GPUs: t.GPUs, ENIs: enis}
+	gpus := t.GPUs
+	if m.blind[image.ID] || withoutDriver(image.Parameter) {
+		gpus = 0
+	}
+	return fleet.Resources{CPUUnits: t.VCPUs * 1024, MemoryMiB: max(memory, 0), GPUs: gpus, ENIs: enis}
+}
+
+// withoutDriver reports whether a public parameter names an image whose agent sees no GPUs:
+// those of images that have a driver say so. Of other images it is seen when one registers.
+func withoutDriver(parameter string) bool {
+	return strings.HasPrefix(parameter, "/aws/service/") && !strings.Contains(parameter, "/gpu/") && !strings.Contains(parameter, "-nvidia")
 }
 
 // seen is what instances of a type and image registered whose agents keep as much memory
@@ -315,12 +343,21 @@ func (m *market) priceOf(inst *fleet.Instance) fleet.Price {
 	if !ok {
 		return 0
 	}
+	spec, known := m.d.pol.Spec(inst.LaunchSpec)
+	windows := m.runsWindows(inst) || known && spec.Windows()
 	if inst.Lifecycle == fleet.Spot {
 		for _, z := range t.Zones {
-			if z.Zone == inst.Zone && z.Spot > 0 {
-				return z.Spot
+			price := z.Spot
+			if windows {
+				price = z.Windows
+			}
+			if z.Zone == inst.Zone && price > 0 {
+				return price
 			}
 		}
+	}
+	if windows && t.Windows > 0 {
+		return t.Windows
 	}
 	return t.OnDemand
 }

@@ -19,7 +19,7 @@ import (
 
 // Version is the version of these rules. Plans made by the same version of the same input
 // are equal byte for byte; raise it with every change of what is decided.
-const Version = "plan/2"
+const Version = "plan/3"
 
 // Make decides. It is pure: the same snapshot, policy and memory make the same plan, byte
 // for byte, and the order of the tables in the snapshot does not matter. The snapshot and
@@ -28,7 +28,8 @@ const Version = "plan/2"
 // Complexity, n instances, t tasks that wait or move, g groups of these, o offerings:
 // O(n log n + t log n + g·(n+o)), and the packing (see package pack). What is compared with
 // all tasks of the snapshot is asked about task groups, once each. Where instances have been
-// idle for long enough to go, a rehearsal adds O(n) for each kind of task on each of them.
+// idle for long enough to go, a rehearsal adds four placements for each task on those that go
+// at once, O(log n) each as a rule and O(n) where package place says so.
 func Make(snap fleet.Snapshot, pol fleet.Policy, mem fleet.Memory) fleet.Plan {
 	d := newDraft(snap, pol, mem)
 	d.lookAround()    // what the view, a person or the policy forbids
@@ -83,13 +84,14 @@ type draft struct {
 
 	noLaunch, noRemove *fleet.Reason // why not, if not
 
-	market *market
-	demand []*demand
-	moves  []*demand // tasks that have to leave an instance
-	units  []*unit   // of headroom
-	fresh  []fresh   // to launch
-	drains []drain
-	acted  map[fleet.InstanceID]bool // instances that have an action, open or planned
+	market    *market
+	demand    []*demand
+	moves     []*demand         // tasks that have to leave an instance
+	movesFrom map[int][]*demand // by that instance, in the same order
+	units     []*unit           // of headroom
+	fresh     []fresh           // to launch
+	drains    []drain
+	acted     map[fleet.InstanceID]bool // instances that have an action, open or planned
 }
 
 // state is what an instance is to the planner.
@@ -116,6 +118,7 @@ func newDraft(snap fleet.Snapshot, pol fleet.Policy, mem fleet.Memory) *draft {
 	d.out = fleet.Plan{
 		Cluster: s.Cluster, Generation: mem.Generation, Prev: mem.Prev,
 		MadeAt: s.TakenAt, MadeBy: Version, DryRun: *p.DryRun, ReadStartedAt: s.ReadStartedAt,
+		Effort: mem.Effort,
 	}
 	// A group that cannot be understood is eligible nowhere; its demand says so.
 	d.cluster, d.tasks, _ = place.FromSnapshot(s)

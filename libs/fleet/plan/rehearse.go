@@ -159,10 +159,7 @@ func (d *draft) drainsWork(drains []drain, subject string) (fleet.Reason, bool) 
 	var homeless []heldTask
 	for _, c := range drains {
 		d.cluster.Close(c.instance)
-		for _, w := range d.moves {
-			if w.from != c.instance {
-				continue
-			}
+		for _, w := range d.movesFrom[c.instance] {
 			for _, p := range w.put {
 				d.cluster.Take(p.node, d.tasks[w.group], p.count)
 			}

@@ -30,6 +30,7 @@ func (d *draft) removeIdle() {
 		}
 		return
 	}
+	d.out.Reasons = slices.Grow(d.out.Reasons, min(len(d.snap.Instances), mostReasons)) // nearly all stay, with one each
 	candidates := d.candidates()
 	m := d.cluster.Mark()
 	d.cluster.Order(d.fullestFirst())
@@ -155,8 +156,8 @@ func (d *draft) empty(c *drain) (fleet.Reason, bool) {
 	if first := slices.MinFunc(list, compareHeld); !d.cluster.Fits(first.task, i) {
 		return d.unmoved(i, &first, 0), false
 	}
-	if d.full() && slices.ContainsFunc(list, func(h heldTask) bool { return d.cluster.FitsNowhere(h.task) }) {
-		return fleet.Reason{}, false // which of them ends it first will not be told
+	if hopeless, ok := d.hopeless(list); ok {
+		return d.unmoved(i, hopeless, 0), false
 	}
 	slices.SortStableFunc(list, compareHeld)
 	m := d.cluster.Mark()
@@ -173,6 +174,16 @@ func (d *draft) empty(c *drain) (fleet.Reason, bool) {
 		}
 	}
 	return fleet.Reason{}, true
+}
+
+// hopeless is the hardest to move of what is known to fit nowhere, whatever else is moved.
+func (d *draft) hopeless(list []heldTask) (hardest *heldTask, ok bool) {
+	for x := range list {
+		if h := &list[x]; d.cluster.FitsNowhere(h.task) && (hardest == nil || compareHeld(*h, *hardest) < 0) {
+			hardest = h
+		}
+	}
+	return hardest, hardest != nil
 }
 
 // unmoved says what of an instance fits nowhere else, when so many of them do.
@@ -203,8 +214,8 @@ func (d *draft) countTasks(c *drain) {
 // replaced reports whether the tasks of an instance that is likely to be taken all have
 // room on others by now: it was looked for when everything else was placed.
 func (d *draft) replaced(i int) (fleet.Reason, bool) {
-	for _, w := range d.moves {
-		if w.from == i && w.fitNow < w.count {
+	for _, w := range d.movesFrom[i] {
+		if w.fitNow < w.count {
 			return fleet.Because(fleet.ReasonUnfit, instanceSubject(&d.snap.Instances[i]), "task", d.nameOf(w.group), "why", "its replacement is on its way"), false
 		}
 	}

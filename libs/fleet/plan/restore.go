@@ -24,11 +24,15 @@ func (d *draft) undoDrains() {
 	}
 	for {
 		best, gain, whose := -1, 0, ""
+		unmet := d.unmet()
+		if len(unmet) == 0 {
+			return
+		}
 		for i := range d.snap.Instances {
 			if !d.restorable(i) {
 				continue
 			}
-			if n, what := d.gain(i); n > gain {
+			if n, what := d.gain(i, unmet); n > gain {
 				best, gain, whose = i, n, what
 			}
 		}
@@ -70,8 +74,22 @@ func (d *draft) closed(id fleet.ActionID) bool {
 	return slices.ContainsFunc(d.out.Closures, func(c fleet.Closure) bool { return c.Action == id })
 }
 
-// gain is how many tasks would have a place if a drain were undone, and whose.
-func (d *draft) gain(i int) (int, string) {
+// unmet lists the demand that has no place for some of its tasks.
+func (d *draft) unmet() []*demand {
+	var list []*demand
+	for _, of := range [...][]*demand{d.demand, d.moves} {
+		for _, w := range of {
+			if w.left() > 0 {
+				list = append(list, w)
+			}
+		}
+	}
+	return list
+}
+
+// gain is how many tasks of those that have no place would have one if a drain were undone,
+// and whose.
+func (d *draft) gain(i int, unmet []*demand) (int, string) {
 	m := d.cluster.Mark()
 	defer d.cluster.Rollback(m)
 	total, most, what := 0, 0, ""
@@ -81,28 +99,24 @@ func (d *draft) gain(i int) (int, string) {
 			most, what = n, fmt.Sprintf("%d of %s", n, d.nameOf(group))
 		}
 	}
-	for _, w := range d.moves {
-		if w.from == i {
-			add(w.left(), w.group)
-			for _, p := range w.put {
-				d.cluster.Take(p.node, d.tasks[w.group], p.count)
-			}
+	for _, w := range d.movesFrom[i] {
+		add(w.left(), w.group)
+		for _, p := range w.put {
+			d.cluster.Take(p.node, d.tasks[w.group], p.count)
 		}
 	}
 	d.cluster.Open(i)
 	d.reserveDaemons(i)
-	for _, list := range [...][]*demand{d.demand, d.moves} {
-		for _, w := range list {
-			if w.from == i || d.snap.TaskGroups[w.group].Unsized {
-				continue
-			}
-			n := 0
-			for n < w.left() && d.cluster.Admits(i, d.tasks[w.group]) {
-				d.cluster.Put(i, d.tasks[w.group], 1)
-				n++
-			}
-			add(n, w.group)
+	for _, w := range unmet {
+		if w.from == i || d.snap.TaskGroups[w.group].Unsized {
+			continue
 		}
+		n := 0
+		for n < w.left() && d.cluster.Admits(i, d.tasks[w.group]) {
+			d.cluster.Put(i, d.tasks[w.group], 1)
+			n++
+		}
+		add(n, w.group)
 	}
 	return total, what
 }
@@ -115,11 +129,10 @@ func (d *draft) restore(i int, why fleet.Reason) {
 		r.Drain = hand.ID
 	}
 	d.act(fleet.Action{Kind: fleet.ActionRestore, Reason: why, Restore: &r})
-	for _, w := range d.moves {
-		if w.from == i {
-			d.takeBack(w)
-		}
+	for _, w := range d.movesFrom[i] {
+		d.takeBack(w)
 	}
+	delete(d.movesFrom, i)
 	d.moves = slices.DeleteFunc(d.moves, func(w *demand) bool { return w.from == i })
 	d.states[i] = active
 	d.cluster.Open(i)

@@ -216,8 +216,16 @@ func (s *script) typ(l line) {
 	if arch := l.options["arch"]; arch != "" {
 		t.Architectures = []fleet.Architecture{fleet.Architecture(arch)}
 	}
+	licence := fleet.Price(l.int("windows", 0)) * 1000 // in thousandths of a dollar
+	if licence > 0 {
+		t.Windows = t.OnDemand + licence
+	}
 	for _, zone := range strings.Split(or(l.options["zones"], "a,b"), ",") {
-		t.Zones = append(t.Zones, fleet.ZoneOffer{Zone: fleet.Zone(zone), Spot: usd(4)})
+		z := fleet.ZoneOffer{Zone: fleet.Zone(zone), Spot: usd(4)}
+		if licence > 0 {
+			z.Windows = z.Spot + licence
+		}
+		t.Zones = append(t.Zones, z)
 	}
 	s.snap.Types = append(s.snap.Types, t)
 }
@@ -275,7 +283,8 @@ func (s *script) newGroup(name string, l line) int {
 		}
 	}
 	if a := l.options["needs"]; a != "" {
-		g.RequiredAttributes = []fleet.Attribute{{Name: a}}
+		name, value, _ := strings.Cut(a, "=")
+		g.RequiredAttributes = []fleet.Attribute{{Name: name, Value: value}}
 	}
 	if kind, field, ok := strings.Cut(l.options["strategy"], ":"); ok {
 		g.Strategy = []fleet.Strategy{{Type: fleet.StrategyType(kind), Field: field}}

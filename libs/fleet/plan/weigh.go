@@ -51,7 +51,11 @@ func (m *market) risk(o *offer) fleet.Price {
 	if m.troubled[o.Key()] || o.typ.OnDemand <= 0 {
 		return thousand
 	}
-	return min(o.Price*thousand/o.typ.OnDemand, thousand)
+	onDemand := o.typ.OnDemand
+	if o.spec.Windows() && o.typ.Windows > 0 {
+		onDemand = o.typ.Windows
+	}
+	return min(o.Price*thousand/onDemand, thousand)
 }
 
 // findTrouble looks which spot pools show that they are short.

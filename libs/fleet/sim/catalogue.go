@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/libs/fleet/catalogue"
 )
 
 // instanceType is an EC2 instance type.
@@ -35,15 +36,15 @@ const usualSpotShare = 0.38
 
 // stock puts the catalogue on sale in the zones of the world.
 func (w *World) stock() error {
-	c, err := embeddedCatalogue()
+	c, err := catalogue.Embedded()
 	if err != nil {
 		return err
 	}
-	w.typeNamed = make(map[string]*instanceType, len(c.types))
-	w.types = make([]*instanceType, len(c.types))
-	all := make([]instanceType, len(c.types))
-	for i := range c.types {
-		all[i] = newType(&c.types[i])
+	w.typeNamed = make(map[string]*instanceType, len(c.Types))
+	w.types = make([]*instanceType, len(c.Types))
+	all := make([]instanceType, len(c.Types))
+	for i := range c.Types {
+		all[i] = newType(&c.Types[i])
 		t := &all[i]
 		for _, z := range w.cfg.Zones {
 			if len(w.cfg.Zones) == 1 || t.soldIn(z.Name) {
@@ -58,7 +59,7 @@ func (w *World) stock() error {
 	return nil
 }
 
-func newType(c *CatalogueType) instanceType {
+func newType(c *catalogue.Type) instanceType {
 	t := instanceType{
 		name: c.Name, vcpus: c.VCPUs, memory: c.MemoryMiB, arm: c.Architecture == "arm64",
 		gpus: c.GPUs, gpuName: c.GPUName, gpuMemory: c.GPUMemoryMiB, localGB: c.LocalGB, mbps: c.NetworkMbps,

@@ -322,12 +322,8 @@ func (w *World) DescribeSpotPriceHistory(in *DescribeSpotPriceHistoryInput) (*De
 	if err != nil {
 		return nil, err
 	}
-	const product = "Linux/UNIX"
 	out := &DescribeSpotPriceHistoryOutput{}
 	place := uint64(0) // in the whole list, of which only the page is made
-	if len(in.ProductDescriptions) > 0 && !anyMatch(in.ProductDescriptions, []string{product, product + " (Amazon VPC)"}) {
-		return out, nil
-	}
 	zoneAsked := in.AvailabilityZone
 	for _, z := range w.cfg.Zones {
 		if in.AvailabilityZoneID == z.ID {
@@ -345,18 +341,15 @@ func (w *World) DescribeSpotPriceHistory(in *DescribeSpotPriceHistoryInput) (*De
 		if len(in.InstanceTypes) > 0 && !slices.Contains(in.InstanceTypes, t.name) {
 			continue
 		}
-		for _, zone := range t.zones {
-			if zoneAsked != "" && zoneAsked != zone {
-				continue
-			}
+		for _, p := range t.pools(zoneAsked, in.ProductDescriptions) {
 			ok, err := matchAll(in.Filters, func(name string) ([]string, bool) {
 				switch name {
 				case "instance-type":
 					return []string{t.name}, true
 				case "availability-zone":
-					return []string{zone}, true
+					return []string{p.zone}, true
 				case "product-description":
-					return []string{product}, true
+					return []string{p.product}, true
 				}
 				return nil, false
 			})
@@ -369,13 +362,33 @@ func (w *World) DescribeSpotPriceHistory(in *DescribeSpotPriceHistoryInput) (*De
 					return out, nil
 				}
 				if place >= after {
-					out.SpotPriceHistory = append(out.SpotPriceHistory, SpotPrice{t.name, product, dollars(w.spotPrice(t, zone, at)), Timestamp{at}, zone})
+					out.SpotPriceHistory = append(out.SpotPriceHistory, SpotPrice{t.name, p.product, dollars(t.withLicence(w.spotPrice(t, p.zone, at), p.product == systemWindows)), Timestamp{at}, p.zone})
 				}
 				place++
 			}
 		}
 	}
 	return out, nil
+}
+
+// spotPool is what has a history of spot prices of its own.
+type spotPool struct{ product, zone string }
+
+// pools are those of a type, in a zone or in all, of the products asked for or of all.
+func (t *instanceType) pools(zoneAsked string, asked []string) []spotPool {
+	var pools []spotPool
+	for _, system := range t.systems() {
+		product := map[string]string{systemLinux: productLinux, systemWindows: systemWindows}[system]
+		if len(asked) > 0 && !anyMatch(asked, []string{product, product + " (Amazon VPC)"}) {
+			continue
+		}
+		for _, zone := range t.zones {
+			if zoneAsked == "" || zoneAsked == zone {
+				pools = append(pools, spotPool{product, zone})
+			}
+		}
+	}
+	return pools
 }
 
 // priceRange is from the beginning of the oldest price asked for to that of the newest.

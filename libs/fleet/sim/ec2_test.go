@@ -385,23 +385,30 @@ func TestCatalogueOperations(t *testing.T) {
 	failsWith(t, "unknown filter", err, "InvalidParameterValue")
 	_, err = w.DescribeInstanceTypes(&DescribeInstanceTypesInput{InstanceTypes: []string{"x"}})
 	failsWith(t, "unknown type", err, "InvalidInstanceType")
-	prices := must(w.DescribeSpotPriceHistory(&DescribeSpotPriceHistoryInput{InstanceTypes: []string{"m7i.large"}, StartTime: Timestamp{w.Now()}}))(t)
+	prices := must(w.DescribeSpotPriceHistory(&DescribeSpotPriceHistoryInput{InstanceTypes: []string{"m7i.large"}, StartTime: Timestamp{w.Now()}, ProductDescriptions: []string{"Linux/UNIX"}}))(t)
+	windows := must(w.DescribeSpotPriceHistory(&DescribeSpotPriceHistoryInput{InstanceTypes: []string{"m7i.large", "m7g.large"}, StartTime: Timestamp{w.Now()}, ProductDescriptions: []string{"Windows"}}))(t)
+	if len(windows.SpotPriceHistory) != 3 || windows.SpotPriceHistory[0].SpotPrice <= prices.SpotPriceHistory[0].SpotPrice {
+		t.Errorf("with Windows: %+v", windows.SpotPriceHistory)
+	}
 	if len(prices.SpotPriceHistory) != 3 {
 		t.Errorf("%d prices, one for each zone expected", len(prices.SpotPriceHistory))
 	}
-	day := must(w.DescribeSpotPriceHistory(&DescribeSpotPriceHistoryInput{InstanceTypes: []string{"m7i.large"}, StartTime: Timestamp{w.Now().Add(-24 * time.Hour)}}))(t)
+	day := must(w.DescribeSpotPriceHistory(&DescribeSpotPriceHistoryInput{InstanceTypes: []string{"m7i.large"}, StartTime: Timestamp{w.Now().Add(-24 * time.Hour)}, Filters: []Filter{{"product-description", []string{"Linux/UNIX"}}}}))(t)
 	if n := len(day.SpotPriceHistory); n != 3*7 {
 		t.Errorf("%d prices of a day, 21 expected", n)
 	}
-	products := must(w.GetProducts(&GetProductsInput{ServiceCode: "AmazonEC2", Filters: []ProductFilter{
-		{"TERM_MATCH", "instanceType", "m7i.large"},
-		{"TERM_MATCH", "regionCode", "us-east-1"},
-		{"TERM_MATCH", "tenancy", "Shared"},
-		{"TERM_MATCH", "productFamily", "Compute Instance"},
-		{"TERM_MATCH", "marketoption", "OnDemand"},
-	}}))(t)
-	if len(products.PriceList) != 1 || !strings.Contains(products.PriceList[0], `"USD":"0.1008000000"`) {
-		t.Errorf("products %v", products.PriceList)
+	for system, price := range map[string]string{"Linux": `"USD":"0.1008000000"`, "Windows": `"USD":"0.1928000000"`} { //neap:unordered each stands alone
+		products := must(w.GetProducts(&GetProductsInput{ServiceCode: "AmazonEC2", Filters: []ProductFilter{
+			{"TERM_MATCH", "instanceType", "m7i.large"},
+			{"TERM_MATCH", "operatingSystem", system},
+			{"TERM_MATCH", "regionCode", "us-east-1"},
+			{"TERM_MATCH", "tenancy", "Shared"},
+			{"TERM_MATCH", "productFamily", "Compute Instance"},
+			{"TERM_MATCH", "marketoption", "OnDemand"},
+		}}))(t)
+		if len(products.PriceList) != 1 || !strings.Contains(products.PriceList[0], price) {
+			t.Errorf("products %v", products.PriceList)
+		}
 	}
 	offers := must(w.DescribeInstanceTypeOfferings(&DescribeInstanceTypeOfferingsInput{LocationType: "availability-zone", Filters: []Filter{{"instance-type", []string{"m7i.large"}}}}))(t)
 	if len(offers.InstanceTypeOfferings) != 3 {

@@ -172,6 +172,7 @@ func (w *World) complete(o *candidate, typeName, subnetID, zone, imageID string)
 	if o.spot {
 		o.price = w.spotPrice(o.kind, o.subnet.Zone, w.now)
 	}
+	o.price = o.kind.withLicence(o.price, o.image.platform() == platformWindows)
 	return nil
 }
 

@@ -96,7 +96,11 @@ func (h *hand) launch(p *fleet.Plan, a *fleet.Action) {
 			over := failed.LaunchTemplateAndOverrides.Overrides
 			for _, offering := range l.Offerings {
 				if string(offering.Type) == over.InstanceType && string(offering.Subnet) == over.SubnetID {
-					o.Failures = append(o.Failures, fleet.OfferingFailure{Offering: offering.Key(), Class: fleet.FailureCapacity, Code: failed.ErrorCode})
+					class := fleet.FailureCapacity
+					if failed.ErrorCode == "InsufficientFreeAddressesInSubnet" {
+						class = fleet.FailureQuota
+					}
+					o.Failures = append(o.Failures, fleet.OfferingFailure{Offering: offering.Key(), Class: class, Code: failed.ErrorCode})
 				}
 			}
 		}

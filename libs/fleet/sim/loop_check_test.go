@@ -2,6 +2,8 @@ package sim_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/neap-project/neap/libs/fleet"
@@ -65,29 +67,56 @@ func (l *loop) checkPlan(p *fleet.Plan) {
 
 // checkWorld checks what must hold in the world at any time.
 func (l *loop) checkWorld() {
-	alive := 0
+	alive, ours := 0, 0
 	for _, i := range l.w.Truth().Instances {
 		if i.State == "pending" || i.State == "running" {
 			alive++
+			if i.Action != "" {
+				ours++
+			}
 		}
 	}
-	if alive > l.pol.Limits.MaxInstances {
+	most := l.pol.Limits.MaxInstances
+	if l.needs != nil {
+		most += l.unowned // nobody knows whose they are before they register
+	}
+	if alive > most && ours > 0 && l.provider == "" { // what others launch knows no limit
 		l.fail("%d instances live, and %d is the most", alive, l.pol.Limits.MaxInstances)
 	}
 }
 
-// watchCalm notes since when everything runs and nothing is under way.
+// watchCalm notes since when everything runs and nothing is under way, by the world and by
+// the plan that was just made of it. Where ECS moves tasks
+// of its own accord, as it does to balance zones, rest begins anew: what is free is elsewhere
+// then, and headroom that was whole may be in pieces.
 func (l *loop) watchCalm() {
+	if layout := l.layout(); layout != l.placed {
+		l.placed, l.calm = layout, time.Time{}
+	}
 	if l.calm.IsZero() && l.quiet && l.unsettled() == "" {
 		l.calm = l.w.Now()
 	}
 }
 
+// layout says which tasks are where.
+func (l *loop) layout() string {
+	var b strings.Builder
+	for _, i := range l.w.Truth().Instances {
+		for _, group := range sorted(i.Groups) {
+			fmt.Fprintf(&b, "%s %s %d\n", i.ID, group, i.Groups[group])
+		}
+	}
+	return b.String()
+}
+
 // unsettled says what is not as it should be; "" if all is.
 func (l *loop) unsettled() string {
 	truth := l.w.Truth()
+	if why := l.waits(); why != "" {
+		return why
+	}
 	for _, s := range truth.Clusters[0].Services {
-		if s.Running != s.Desired {
+		if l.needs == nil && s.Running != s.Desired {
 			return fmt.Sprintf("service %s runs %d of %d tasks", s.Name, s.Running, s.Desired)
 		}
 	}
@@ -96,11 +125,11 @@ func (l *loop) unsettled() string {
 			return fmt.Sprintf("instance %s is %s %s", i.ID, i.Status, i.Notice.Kind)
 		}
 	}
-	if s := &l.last.Summary; s.HeadroomPresent < s.HeadroomWanted || s.Launching > 0 || s.Draining > 0 {
+	if s := &l.last.Summary; s.HeadroomPresent < s.HeadroomWanted && !l.headroomRefused() || s.Launching > 0 || s.Draining > 0 {
 		return fmt.Sprintf("headroom is %d of %d, %d launching, %d draining", s.HeadroomPresent, s.HeadroomWanted, s.Launching, s.Draining)
 	}
 	for i := range l.pol.Headroom.Units {
-		if u := &l.pol.Headroom.Units[i]; u.LaunchSpec == "" {
+		if u := &l.pol.Headroom.Units[i]; u.LaunchSpec == "" && !l.headroomRefused() {
 			have := 0
 			for _, inst := range truth.Instances {
 				if inst.Status == "ACTIVE" {
@@ -113,6 +142,14 @@ func (l *loop) unsettled() string {
 		}
 	}
 	return ""
+}
+
+// headroomRefused reports whether the plan says that some of the headroom cannot be had: a
+// limit is in its way, or it is of a size that nothing has. Only wide worlds ask for such.
+func (l *loop) headroomRefused() bool {
+	return l.needs != nil && slices.ContainsFunc(l.last.Reasons, func(r fleet.Reason) bool {
+		return r.Subject == "headroom" && slices.Contains([]fleet.ReasonCode{fleet.ReasonLimit, fleet.ReasonTooLarge, fleet.ReasonNoMatch}, r.Code)
+	})
 }
 
 // fits is how many whole units fit into free room.
@@ -182,7 +219,8 @@ func (l *loop) lowerBound(snap *fleet.Snapshot) fleet.Price {
 				cheapest = price
 			}
 			p.Offerings = append(p.Offerings, pack.Offering{
-				Name: fmt.Sprintf("%s %s", spec.Name, t.Name), Capacity: fleet.Resources{CPUUnits: t.VCPUs * 1024, MemoryMiB: t.MemoryMiB}, Price: price,
+				Name: fmt.Sprintf("%s %s", spec.Name, t.Name), Price: price,
+				Capacity: fleet.Resources{CPUUnits: t.VCPUs * 1024, MemoryMiB: t.MemoryMiB, GPUs: t.GPUs, ENIs: max(t.TrunkTasks, t.MaxENIs)},
 			})
 		}
 	}

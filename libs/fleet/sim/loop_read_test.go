@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/libs/fleet/catalogue"
 	"github.com/neap-project/neap/libs/fleet/sim"
 	"github.com/neap-project/neap/libs/fleet/snapshot"
 )
@@ -22,23 +23,53 @@ type eye struct {
 	catalogue   snapshot.Catalogue
 	images      []snapshot.Image
 	notices     []snapshot.Notice
+	refused     []snapshot.Refused
 	learned     []fleet.Learned
 }
 
-const imageParameter = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
+// The images that launch specs name.
+const (
+	imageParameter = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
+	imageARM       = "/aws/service/ecs/optimized-ami/amazon-linux-2023/arm64/recommended/image_id"
+	imageGPU       = "/aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended/image_id"
+)
 
-// sold reports whether the loop's catalogue has a type: a few sizes of three families
-// leave enough choice.
-func sold(name string) bool {
+// assortment are the types that the worlds of a test sell: all families in all sizes.
+type assortment struct{ families, sizes []string }
+
+// A few sizes of three families leave enough choice. The broad assortment has arm64, GPUs,
+// and types without trunk interfaces beside them.
+var (
+	narrow = assortment{[]string{"m7i", "c7i", "r7i", "c6i"}, []string{"large", "xlarge", "2xlarge", "4xlarge"}}
+	broad  = assortment{append([]string{"m7g", "c7g", "g4dn", "c5n"}, narrow.families...), narrow.sizes}
+)
+
+func (a *assortment) sells(name string) bool {
 	family, size, _ := strings.Cut(name, ".")
-	return slices.Contains([]string{"m7i", "c7i", "r7i", "c6i"}, family) && slices.Contains([]string{"large", "xlarge", "2xlarge", "4xlarge"}, size)
+	return slices.Contains(a.families, family) && slices.Contains(a.sizes, size)
 }
 
-func newEye(t *testing.T, w *sim.World, cluster string) *eye {
+// shop keeps the catalogues that were read: what EC2 sells and for how much depends on the
+// zones of a world, not on its seed, and reading it takes longer than a short story.
+type shop struct {
+	assortment
+	byZones map[int]snapshot.Catalogue
+}
+
+func newShop(a assortment) *shop { return &shop{assortment: a, byZones: map[int]snapshot.Catalogue{}} }
+
+func newEye(t *testing.T, w *sim.World, cluster string, s *shop) *eye {
 	e := &eye{t: t, w: w, cluster: cluster, definitions: map[string]snapshot.TaskDefinition{}}
-	e.readCatalogue()
-	out := must(w.GetParameters(&sim.GetParametersInput{Names: []string{imageParameter}}))(t)
-	e.images = []snapshot.Image{{Parameter: imageParameter, ID: out.Parameters[0].Value, Architecture: "x86_64"}}
+	zones := len(must(w.DescribeAvailabilityZones(&sim.DescribeAvailabilityZonesInput{}))(t).AvailabilityZones)
+	if _, known := s.byZones[zones]; !known {
+		e.readCatalogue(s)
+		s.byZones[zones] = e.catalogue
+	}
+	e.catalogue = s.byZones[zones]
+	for _, i := range []struct{ parameter, architecture string }{{imageParameter, "x86_64"}, {imageARM, "arm64"}, {imageGPU, "x86_64"}} {
+		out := must(w.GetParameters(&sim.GetParametersInput{Names: []string{i.parameter}}))(t)
+		e.images = append(e.images, snapshot.Image{Parameter: i.parameter, ID: out.Parameters[0].Value, Architecture: i.architecture})
+	}
 	return e
 }
 
@@ -53,17 +84,27 @@ func must[T any](v T, err error) func(testing.TB) T {
 	}
 }
 
-func (e *eye) readCatalogue() {
+func (e *eye) readCatalogue(s *shop) {
 	c := &e.catalogue
+	trunks := map[string]int64{} // in no API
+	for _, t := range must(catalogue.Embedded())(e.t).Types {
+		trunks[t.Name] = t.TrunkTasks
+	}
 	token := ""
 	for {
 		out := must(e.w.DescribeInstanceTypes(&sim.DescribeInstanceTypesInput{NextToken: token}))(e.t)
 		for _, i := range out.InstanceTypes {
-			if sold(i.InstanceType) {
-				c.Types = append(c.Types, snapshot.InstanceType{
+			if s.sells(i.InstanceType) {
+				t := snapshot.InstanceType{
 					Name: i.InstanceType, Architectures: i.ProcessorInfo.SupportedArchitectures, VCPUs: i.VCPUInfo.DefaultVCpus,
-					MemoryMiB: i.MemoryInfo.SizeInMiB, MaxENIs: i.NetworkInfo.MaximumNetworkInterfaces,
-				})
+					MemoryMiB: i.MemoryInfo.SizeInMiB, MaxENIs: i.NetworkInfo.MaximumNetworkInterfaces, TrunkTasks: trunks[i.InstanceType],
+				}
+				if i.GpuInfo != nil {
+					for _, g := range i.GpuInfo.Gpus {
+						t.GPUs += g.Count
+					}
+				}
+				c.Types = append(c.Types, t)
 				e.readPrice(i.InstanceType)
 			}
 		}
@@ -74,7 +115,7 @@ func (e *eye) readCatalogue() {
 	for {
 		out := must(e.w.DescribeInstanceTypeOfferings(&sim.DescribeInstanceTypeOfferingsInput{LocationType: "availability-zone", NextToken: token}))(e.t)
 		for _, o := range out.InstanceTypeOfferings {
-			if sold(o.InstanceType) {
+			if s.sells(o.InstanceType) {
 				c.Offers = append(c.Offers, snapshot.Offer{Type: o.InstanceType, Zone: o.Location})
 			}
 		}
@@ -86,7 +127,7 @@ func (e *eye) readCatalogue() {
 
 // readPrice reads the on-demand price of a type from the price list.
 func (e *eye) readPrice(name string) {
-	out := must(e.w.GetProducts(&sim.GetProductsInput{ServiceCode: "AmazonEC2", Filters: []sim.ProductFilter{{Field: "instanceType", Value: name}}}))(e.t)
+	out := must(e.w.GetProducts(&sim.GetProductsInput{ServiceCode: "AmazonEC2", Filters: []sim.ProductFilter{{Field: "instanceType", Value: name}, {Field: "operatingSystem", Value: "Linux"}}}))(e.t)
 	for _, text := range out.PriceList {
 		var item struct {
 			Terms map[string]map[string]struct {
@@ -117,7 +158,7 @@ func (e *eye) readSpot() []snapshot.SpotPrice {
 	token := ""
 	for {
 		out := must(e.w.DescribeSpotPriceHistory(&sim.DescribeSpotPriceHistoryInput{
-			InstanceTypes: names, StartTime: sim.Timestamp{Time: e.w.Now()}, EndTime: sim.Timestamp{Time: e.w.Now()}, NextToken: token,
+			InstanceTypes: names, ProductDescriptions: []string{"Linux/UNIX"}, StartTime: sim.Timestamp{Time: e.w.Now()}, EndTime: sim.Timestamp{Time: e.w.Now()}, NextToken: token,
 		}))(e.t)
 		for _, p := range out.SpotPriceHistory {
 			usd := must(strconv.ParseFloat(p.SpotPrice, 64))(e.t)
@@ -136,7 +177,7 @@ func (e *eye) look() fleet.Snapshot {
 	in := snapshot.Input{
 		Cluster: fleet.ClusterName(e.cluster), Account: e.w.Account(), Region: e.w.Region(), Generation: 1,
 		RestrictTags: fleet.Policy{LaunchSpecs: []fleet.LaunchSpec{{}}}.WithDefaults().Attributes.RestrictTags,
-		Notices:      e.notices, Learned: e.learned, Catalogue: e.catalogue,
+		Notices:      e.notices, Refused: e.refused, Learned: e.learned, Catalogue: e.catalogue,
 	}
 	in.ContainerInstances.Read, in.EC2.Read, in.Services.Read, in.Tasks.Read, in.Catalogue.Read, in.Network.Read = read, read, read, read, read, read
 	if len(e.catalogue.Spot) == 0 || now.Minute()%10 == 0 && now.Second() == 0 {
@@ -147,6 +188,7 @@ func (e *eye) look() fleet.Snapshot {
 	for _, s := range must(e.w.DescribeSubnets(&sim.DescribeSubnetsInput{}))(e.t).Subnets {
 		in.Network.Subnets = append(in.Network.Subnets, snapshot.Subnet{ID: s.SubnetID, Zone: s.AvailabilityZone, VPC: s.VpcID, FreeAddresses: s.AvailableIPAddressCount})
 	}
+	e.readProviders(&in)
 	e.readInstances(&in)
 	e.readServices(&in)
 	e.readTasks(&in)
@@ -163,7 +205,7 @@ func (e *eye) readInstances(in *snapshot.Input) {
 			out := must(e.w.DescribeContainerInstances(&sim.DescribeContainerInstancesInput{Cluster: e.cluster, ContainerInstances: list.ContainerInstanceArns}))(e.t)
 			for _, ci := range out.ContainerInstances {
 				in.ContainerInstances.Instances = append(in.ContainerInstances.Instances, snapshot.ContainerInstance{
-					ARN: ci.ContainerInstanceArn, EC2InstanceID: ci.Ec2InstanceID, Version: ci.Version, Status: ci.Status,
+					ARN: ci.ContainerInstanceArn, EC2InstanceID: ci.Ec2InstanceID, CapacityProvider: ci.CapacityProviderName, Version: ci.Version, Status: ci.Status,
 					AgentConnected: ci.AgentConnected, AgentVersion: ci.VersionInfo.AgentVersion, RegisteredAt: ci.RegisteredAt.Time,
 					Registered: resources(ci.RegisteredResources), Remaining: resources(ci.RemainingResources), Attributes: attributes(ci.Attributes),
 				})
@@ -189,6 +231,16 @@ func (e *eye) readInstances(in *snapshot.Input) {
 	}
 }
 
+func (e *eye) readProviders(in *snapshot.Input) {
+	for _, p := range must(e.w.DescribeCapacityProviders(&sim.DescribeCapacityProvidersInput{}))(e.t).CapacityProviders {
+		if g := p.AutoScalingGroupProvider; g != nil {
+			in.ContainerInstances.CapacityProviders = append(in.ContainerInstances.CapacityProviders, snapshot.CapacityProvider{
+				Name: p.Name, AutoScalingGroup: lastOf(g.AutoScalingGroupArn),
+			})
+		}
+	}
+}
+
 func (e *eye) readServices(in *snapshot.Input) {
 	list := must(e.w.ListServices(&sim.ListServicesInput{Cluster: e.cluster, MaxResults: 100}))(e.t)
 	for arns := range slices.Chunk(list.ServiceArns, 10) {
@@ -203,6 +255,7 @@ func (e *eye) readServices(in *snapshot.Input) {
 			for _, c := range s.PlacementConstraints {
 				v.Constraints = append(v.Constraints, snapshot.Constraint{Type: c.Type, Expression: c.Expression})
 			}
+			v.Strategy, v.Subnets = strategies(s.CapacityProviderStrategy), subnetsOf(s.NetworkConfiguration)
 			for _, p := range s.PlacementStrategy {
 				v.Placement = append(v.Placement, snapshot.PlacementRule{Type: p.Type, Field: p.Field})
 			}
@@ -210,6 +263,7 @@ func (e *eye) readServices(in *snapshot.Input) {
 				v.Deployments = append(v.Deployments, snapshot.Deployment{
 					ID: d.ID, Status: d.Status, TaskDefinition: d.TaskDefinition, Desired: d.DesiredCount, Running: d.RunningCount,
 					Pending: d.PendingCount, Failed: d.FailedTasks, LaunchType: d.LaunchType, Rollout: d.RolloutState, UpdatedAt: d.UpdatedAt.Time,
+					Strategy: strategies(d.CapacityProviderStrategy), Subnets: subnetsOf(d.NetworkConfiguration),
 				})
 				e.define(d.TaskDefinition)
 			}
@@ -254,7 +308,7 @@ func (e *eye) tasks(arns []string) []snapshot.Task {
 		e.define(t.TaskDefinitionArn)
 		list = append(list, snapshot.Task{
 			ARN: t.TaskArn, Version: t.Version, TaskDefinition: t.TaskDefinitionArn, Group: t.Group, StartedBy: t.StartedBy,
-			ContainerInstance: t.ContainerInstanceArn, LaunchType: t.LaunchType, LastStatus: t.LastStatus, DesiredStatus: t.DesiredStatus,
+			ContainerInstance: t.ContainerInstanceArn, CapacityProvider: t.CapacityProviderName, LaunchType: t.LaunchType, LastStatus: t.LastStatus, DesiredStatus: t.DesiredStatus,
 			CPU: t.CPU, Memory: t.Memory, CreatedAt: t.CreatedAt.Time, Protected: protected[t.TaskArn], Tags: tags(t.Tags),
 		})
 	}
@@ -271,8 +325,16 @@ func (e *eye) define(arn string) {
 	v := snapshot.TaskDefinition{
 		ARN: arn, CPU: d.CPU, Memory: d.Memory, NetworkMode: d.NetworkMode, RequiresAttributes: attributes(d.RequiresAttributes), Tags: tags(out.Tags),
 	}
+	if p := d.RuntimePlatform; p != nil {
+		v.CPUArchitecture, v.OSFamily = p.CPUArchitecture, p.OperatingSystemFamily
+	}
 	for _, c := range d.ContainerDefinitions {
 		container := snapshot.Container{Name: c.Name, CPU: c.CPU, Memory: c.Memory, MemoryReservation: c.MemoryReservation}
+		for _, r := range c.ResourceRequirements {
+			if r.Type == "GPU" {
+				container.GPUs = r.Value
+			}
+		}
 		for _, p := range c.PortMappings {
 			container.Ports = append(container.Ports, snapshot.PortMapping{ContainerPort: p.ContainerPort, HostPort: p.HostPort, Protocol: p.Protocol})
 		}
@@ -282,6 +344,21 @@ func (e *eye) define(arn string) {
 		v.Constraints = append(v.Constraints, snapshot.Constraint{Type: c.Type, Expression: c.Expression})
 	}
 	e.definitions[arn] = v
+}
+
+func strategies(list []sim.CapacityProviderStrategyItem) []snapshot.ProviderStrategy {
+	var out []snapshot.ProviderStrategy
+	for _, i := range list {
+		out = append(out, snapshot.ProviderStrategy{Provider: lastOf(i.CapacityProvider), Base: i.Base, Weight: i.Weight})
+	}
+	return out
+}
+
+func subnetsOf(n *sim.NetworkConfiguration) []string {
+	if n == nil || n.AwsvpcConfiguration == nil {
+		return nil
+	}
+	return n.AwsvpcConfiguration.Subnets
 }
 
 func resources(list []sim.Resource) []snapshot.Resource {

@@ -29,9 +29,10 @@ const (
 // and the headroom be there, without a launch too many, and then nothing may happen.
 func TestLoopSettles(t *testing.T) {
 	var ratios []float64
+	shop := newShop(narrow)
 	for seed := range stories(180) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			l := newLoop(t, seed)
+			l := newLoop(t, seed, shop)
 			l.play()
 			ratios = l.compareCost(ratios)
 		})
@@ -44,10 +45,11 @@ func TestLoopSettles(t *testing.T) {
 // launched is launched at once, and no more than it takes.
 func TestLoopGrows(t *testing.T) {
 	var ratios []float64
+	shop := newShop(narrow)
 	plans := map[int]int{}
 	for seed := range stories(200) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			l := newLoop(t, seed)
+			l := newLoop(t, seed, shop)
 			off := false
 			l.pol.ScaleDown.Enabled = &off
 			for range 3 {
@@ -102,12 +104,20 @@ type loop struct {
 	services []randomService
 	late     []lateAction
 
+	// Of a wide world.
+	cfg      sim.Config
+	needs    []*need
+	aboard   fleet.Resources // what the daemon takes of every instance
+	provider string          // capacity provider of the cluster
+	blocked  map[fleet.ReasonCode]int
+
 	unowned    int
 	restricted bool // a service keeps its instances
 	last       fleet.Plan
 	snap       fleet.Snapshot
 	lastDone   time.Time // when something was last planned
 	calm       time.Time // since when everything runs and nothing is under way
+	placed     string    // which tasks were where when that was looked at
 	quiet      bool
 }
 
@@ -125,7 +135,7 @@ type lateAction struct {
 
 func pick[T any](rng *rand.Rand, list ...T) T { return list[rng.IntN(len(list))] }
 
-func newLoop(t *testing.T, seed uint64) *loop {
+func newLoop(t *testing.T, seed uint64, s *shop) *loop {
 	l := &loop{t: t, rng: rand.New(rand.NewPCG(seed, 7))}
 	cfg := sim.Config{Seed: seed}
 	if l.rng.IntN(3) == 0 {
@@ -138,7 +148,7 @@ func newLoop(t *testing.T, seed uint64) *loop {
 	l.w = must(sim.New(cfg))(t)
 	l.randomPolicy()
 	l.randomWorld()
-	l.eye = newEye(t, l.w, "web")
+	l.eye = newEye(t, l.w, "web", s)
 	l.arm = newHand(t, l.w, "web", l.eye)
 	l.mem = fleet.Memory{Generation: 1}
 	return l
@@ -277,6 +287,7 @@ func (l *loop) beat() {
 	pol := l.pol
 	pol.Cluster = "web"
 	l.last = plan.Make(l.snap, pol, l.mem)
+	l.watchCalm()
 	l.checkPlan(&l.last)
 	l.mem = outcome.Remember(l.mem, &l.last)
 	l.note(&l.last)
@@ -287,12 +298,15 @@ func (l *loop) beat() {
 		}
 		l.arm.take(&l.last, &l.last.Actions[i])
 	}
+	step := beat / 3
+	if l.needs != nil && len(l.last.Actions)+len(l.last.Closures) == 0 && len(l.arm.removals) == 0 {
+		step = beat // nothing is under way but what ECS does: it need not be looked at so often
+	}
 	for range 3 {
 		l.arm.work()
-		l.w.Advance(l.w.Now().Add(beat / 3))
+		l.w.Advance(l.w.Now().Add(step))
 	}
 	l.checkWorld()
-	l.watchCalm()
 }
 
 // note writes a plan into the story.

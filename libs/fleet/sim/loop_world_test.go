@@ -107,9 +107,7 @@ func (l *loop) randomWorld() {
 		}
 		s.desired = r.IntN(s.highest + 1)
 		l.run("%s", task)
-		// Balancing over zones makes tasks come and go in what is otherwise settled; the
-		// stories judge what the planner does about the wanted count alone.
-		l.run("service %s task %s desired %d%s rebalancing off", s.name, s.name, s.desired, line)
+		l.run("service %s task %s desired %d%s", s.name, s.name, s.desired, line)
 		l.services = append(l.services, s)
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// GetProducts tells on-demand prices of EC2 as the Pricing API does, for Linux on shared
-// hosts (and for bare metal, dedicated).
+// GetProducts tells on-demand prices of EC2 as the Pricing API does, for Linux and Windows on
+// shared hosts (and for bare metal, dedicated).
 func (w *World) GetProducts(in *GetProductsInput) (*GetProductsOutput, error) {
 	if in.ServiceCode != "AmazonEC2" {
 		return nil, clientError("InvalidParameterException", "Invalid service code %q: the simulated price list has AmazonEC2 only", clip(in.ServiceCode))
@@ -24,16 +24,18 @@ func (w *World) GetProducts(in *GetProductsInput) (*GetProductsOutput, error) {
 	if limit == 0 {
 		limit = most
 	}
-	var matching []*instanceType
+	var matching []product
 	for _, t := range w.types {
-		if w.product(t).matches(in.Filters) {
-			matching = append(matching, t)
+		for _, system := range t.systems() {
+			if p := w.product(t, system); p.matches(in.Filters) {
+				matching = append(matching, p)
+			}
 		}
 	}
 	page, next := pageOf(matching, after, limit)
 	out := &GetProductsOutput{FormatVersion: "aws_v1", PriceList: []string{}, NextToken: token("products", next)}
-	for _, t := range page {
-		text, err := json.Marshal(w.product(t).describe(t))
+	for _, p := range page {
+		text, err := json.Marshal(p.describe())
 		if err != nil {
 			return nil, &Error{Code: "InternalErrorException", Message: err.Error(), Fault: FaultServer}
 		}
@@ -44,15 +46,46 @@ func (w *World) GetProducts(in *GetProductsInput) (*GetProductsOutput, error) {
 
 // product is the attributes of a price, by which it is found.
 type product struct {
+	kind       *instanceType
+	system     string
 	family     string
 	attributes map[string]string
 	w          *World
 }
 
-func (w *World) product(t *instanceType) product {
-	p := product{w: w, family: "Compute Instance", attributes: map[string]string{
+// The operating systems that have prices, as the price list and the spot price history name
+// them.
+const (
+	systemLinux   = "Linux"
+	systemWindows = "Windows"
+	productLinux  = "Linux/UNIX"
+)
+
+// systems are the operating systems that are sold with a type.
+func (t *instanceType) systems() []string {
+	if t.arm {
+		return []string{systemLinux}
+	}
+	return []string{systemLinux, systemWindows}
+}
+
+// windowsLicence is what Windows costs per vCPU and hour, in millionths of USD: the
+// difference that EC2's price list has for nearly all types. Burstable ones pay less; which,
+// the world does not know.
+const windowsLicence = 46_000
+
+// withLicence is a price of Linux with what the image of an instance costs on top.
+func (t *instanceType) withLicence(price int64, windows bool) int64 {
+	if windows {
+		return price + windowsLicence*t.vcpus
+	}
+	return price
+}
+
+func (w *World) product(t *instanceType, system string) product {
+	p := product{w: w, kind: t, system: system, family: "Compute Instance", attributes: map[string]string{
 		"instanceType": t.name, "servicecode": "AmazonEC2", "regionCode": w.cfg.Region, "locationType": "AWS Region",
-		"operatingSystem": "Linux", "tenancy": "Shared", "preInstalledSw": "NA", "capacitystatus": "Used",
+		"operatingSystem": system, "tenancy": "Shared", "preInstalledSw": "NA", "capacitystatus": "Used",
 		"marketoption": "OnDemand", "licenseModel": "No License required", "operation": "RunInstances",
 		"vcpu": strconv.FormatInt(t.vcpus, 10), "memory": fmt.Sprintf("%g GiB", float64(t.memory)/1024),
 		"currentGeneration": "Yes", "usagetype": "BoxUsage:" + t.name,
@@ -80,13 +113,18 @@ func (p product) matches(filters []ProductFilter) bool {
 }
 
 // describe is one item of a price list.
-func (p product) describe(t *instanceType) map[string]any {
-	sku := fmt.Sprintf("%016X", p.w.hash("sku", t.name))
+func (p product) describe() map[string]any {
+	t := p.kind
+	words, price := []string{"sku", t.name}, t.withLicence(t.onDemand, p.system == systemWindows)
+	if p.system != systemLinux {
+		words = append(words, p.system)
+	}
+	sku := fmt.Sprintf("%016X", p.w.hash(words...))
 	const offer, rate = "JRTCKXETXF", "6YS6EN2CT7" // the codes of on-demand offers and hourly rates
 	dimension := map[string]any{
 		"unit": "Hrs", "beginRange": "0", "endRange": "Inf", "rateCode": sku + "." + offer + "." + rate, "appliesTo": []string{},
-		"description":  fmt.Sprintf("$%s per On Demand Linux %s Instance Hour", dollars(t.onDemand), t.name),
-		"pricePerUnit": map[string]string{"USD": dollars(t.onDemand) + "0000"},
+		"description":  fmt.Sprintf("$%s per On Demand %s %s Instance Hour", dollars(price), p.system, t.name),
+		"pricePerUnit": map[string]string{"USD": dollars(price) + "0000"},
 	}
 	return map[string]any{
 		"product":         map[string]any{"productFamily": p.family, "attributes": p.attributes, "sku": sku},

@@ -78,10 +78,9 @@ func (m *instance) can() map[string]string {
 	if m.gpus() > 0 {
 		has[newCapability+"nvidia-driver-version.550.163.01"] = ""
 	}
-	oldest, newest := 17, 44 // versions of Docker's API
-	if p == platformWindows {
-		oldest = 24
-	}
+	// Versions of Docker's API. The agent of Windows registers those below 1.24 as well,
+	// though it speaks 1.24 then.
+	const oldest, newest = 17, 44
 	for minor := oldest; minor <= newest; minor++ {
 		has[oldCapability+"docker-remote-api.1."+strconv.Itoa(minor)] = ""
 	}

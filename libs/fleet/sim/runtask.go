@@ -21,7 +21,15 @@ const (
 // RunTask starts standalone tasks. They are placed at once or not at all, and never tried
 // again: what finds no instance is in the failures, one for each instance that was
 // considered. Only tasks of a capacity provider with managed scaling wait for room.
+//
+// CloudTrail records the call, whatever comes of it.
 func (w *World) RunTask(in *RunTaskInput) (*RunTaskOutput, error) {
+	out, err := w.runTask(in)
+	w.tellCall("RunTask", in, out, err)
+	return out, err
+}
+
+func (w *World) runTask(in *RunTaskInput) (*RunTaskOutput, error) {
 	c, err := w.cluster(in.Cluster)
 	if err != nil {
 		return nil, err

@@ -19,7 +19,8 @@ import (
 //	cluster NAME                      make a cluster; the lines below are about it
 //	task FAMILY cpu UNITS memory MIB  register a task definition, with any of
 //	     [gpu N] [port N[/udp]]… [network awsvpc|host|bridge] [constraint EXPRESSION]…
-//	     [arch x86_64|arm64] [stop-timeout D] [run-for D] [tag KEY=VALUE]…
+//	     [arch x86_64|arm64] [os linux|windows_server_2022_core|…] [stop-timeout D] [run-for D]
+//	     [tag KEY=VALUE]…
 //	     [fails pull|start|exit] [image-arch x86_64|arm64] [health INTERVAL] [retries N]
 //	     [start-period D] [unhealthy-after D]
 //	service NAME [task FAMILY]        make a service, or change it if it is there, with any of

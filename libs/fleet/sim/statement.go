@@ -71,7 +71,7 @@ func readCluster(words []string) (statement, error) {
 }
 
 func readTask(words []string) (statement, error) {
-	family, o, err := named(words, "FAMILY", "cpu", "memory", "gpu", "port", "network", "constraint", "arch", "stop-timeout", "run-for", "tag",
+	family, o, err := named(words, "FAMILY", "cpu", "memory", "gpu", "port", "network", "constraint", "arch", "os", "stop-timeout", "run-for", "tag",
 		"fails", "image-arch", "health", "retries", "start-period", "unhealthy-after")
 	if err != nil {
 		return nil, err
@@ -106,6 +106,12 @@ func readTask(words []string) (statement, error) {
 	}
 	if arch := o.text("arch", ""); arch != "" {
 		in.RuntimePlatform = &RuntimePlatform{CPUArchitecture: strings.ToUpper(arch), OperatingSystemFamily: "LINUX"}
+	}
+	if system := o.text("os", ""); system != "" {
+		if in.RuntimePlatform == nil {
+			in.RuntimePlatform = &RuntimePlatform{}
+		}
+		in.RuntimePlatform.OperatingSystemFamily = strings.ToUpper(system)
 	}
 	if o.err != nil {
 		return nil, o.err

@@ -187,6 +187,7 @@ func (w *World) instanceTruth(m *instance) InstanceTruth {
 	if m.spot {
 		out.Lifecycle, out.Price = fleet.Spot, fleet.Price(w.spotPrice(m.kind, m.subnet.Zone, w.now))
 	}
+	out.Price = fleet.Price(m.kind.withLicence(int64(out.Price), m.image.platform() == platformWindows))
 	h := m.host
 	if h == nil {
 		return out

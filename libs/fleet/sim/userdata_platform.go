@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 var (
@@ -14,6 +16,7 @@ var (
 	// The settings of Initialize-ECSAgent, and machine environment variables.
 	ecsAgentCall = regexp.MustCompile(`(?i)\bInitialize-ECSAgent\b(.*)$`)
 	ecsAgentFlag = regexp.MustCompile(`(?i)-([A-Za-z]+)(?:\s+('[^']*'|"[^"]*"|[^\s'"-][^\s]*))?`)
+	windowsGuard = regexp.MustCompile(`(?i)Get-Date\b.*\.TotalSeconds\s+-gt\s+([0-9]{1,9})\b`) // seconds since the launch
 	machineVar   = regexp.MustCompile(`(?i)SetEnvironmentVariable\(\s*["'](ECS_[A-Z0-9_]+)["']\s*,\s*("[^"]*"|'[^']*'|\$TRUE|\$FALSE)\s*,\s*["']Machine["']\s*\)`)
 )
 
@@ -97,6 +100,10 @@ func parsePowerShell(text string) agentConfig {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "#") {
 			continue
+		}
+		if m := windowsGuard.FindStringSubmatch(line); m != nil {
+			seconds, _ := strconv.Atoi(m[1])
+			a.bootWithin = time.Duration(seconds) * time.Second
 		}
 		for _, m := range machineVar.FindAllStringSubmatch(line, -1) {
 			if word, isVariable := strings.CutPrefix(m[2], "$"); isVariable {

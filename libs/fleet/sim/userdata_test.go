@@ -53,6 +53,10 @@ func TestParseUserData(t *testing.T) {
 			"windows", platformWindows, "<powershell>\n[Environment]::SetEnvironmentVariable(\"ECS_INSTANCE_ATTRIBUTES\", '{\"a\":\"b\"}', \"Machine\")\n[Environment]::SetEnvironmentVariable(\"ECS_ENABLE_SPOT_INSTANCE_DRAINING\", $TRUE, \"Machine\")\nInitialize-ECSAgent -Cluster 'web' -EnableTaskIAMRole -EnableTaskENI -LoggingDrivers '[\"json-file\"]'\n</powershell>",
 			agentConfig{cluster: "web", attributes: map[string]string{"a": "b"}, drainOnSpot: true, off: windows, drivers: []string{"json-file"}},
 		},
+		{
+			"boot guard on Windows", platformWindows, "<powershell>\nif ($launched -and ((Get-Date).ToUniversalTime() - ([DateTime]$launched).ToUniversalTime()).TotalSeconds -gt 900) {\n  Stop-Computer -Force\n}\nInitialize-ECSAgent -Cluster 'web' -EnableTaskIAMRole -EnableTaskENI\n</powershell>",
+			agentConfig{cluster: "web", off: windows, bootWithin: 15 * time.Minute},
+		},
 	} {
 		got := readUserData(c.platform, c.text)
 		if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", c.want) {

@@ -398,7 +398,7 @@ func TestRules(t *testing.T) {
 	want := fleet.TaskGroup{
 		Group: "service:web", TaskDefinition: "web:7", Needs: fleet.Resources{CPUUnits: 512, MemoryMiB: 1024, ENIs: 1},
 		Constraints: []string{"attribute:a == b", "attribute:x == y"}, Distinct: true,
-		RequiredAttributes: []fleet.Attribute{{Name: "ecs.capability.task-eni"}, {Name: "ecs.os-type", Value: "windows"}},
+		RequiredAttributes: []fleet.Attribute{{Name: "ecs.capability.task-eni"}, {Name: "ecs.os-family", Value: "WINDOWS_SERVER_2022_CORE"}, {Name: "ecs.os-type", Value: "windows"}},
 		Architecture:       fleet.ARM, Zones: []fleet.Zone{"us-east-1a", "us-east-1b"}, CapacityProvider: "spot",
 		Strategy: []fleet.Strategy{{Type: fleet.StrategySpread, Field: "attribute:ecs.availability-zone"}, {Type: fleet.StrategyBinpack, Field: "MEMORY"}},
 	}

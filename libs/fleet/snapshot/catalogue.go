@@ -11,16 +11,17 @@ import (
 // addTypes joins types, zones and prices. A type that nobody sells, or whose size is not
 // known, is no candidate and is left out.
 func (a *assembly) addTypes() {
-	prices := make(map[string]fleet.Price, len(a.in.Catalogue.Prices))
+	prices := make(map[string]Price, len(a.in.Catalogue.Prices))
 	for _, p := range a.in.Catalogue.Prices {
 		// A type may stand twice in the price list while a price changes. The higher one
 		// holds: to expect a saving that is none would be the worse mistake.
-		prices[p.Type] = max(prices[p.Type], p.OnDemand)
+		known := prices[p.Type]
+		prices[p.Type] = Price{OnDemand: max(known.OnDemand, p.OnDemand), Windows: max(known.Windows, p.Windows)}
 	}
 	spot := newestSpot(a.in.Catalogue.Spot)
 	zones := make(map[string][]fleet.ZoneOffer, len(a.in.Catalogue.Types))
 	for _, o := range a.in.Catalogue.Offers {
-		offer := fleet.ZoneOffer{Zone: fleet.Zone(o.Zone), Spot: max(spot[o].Spot, 0)}
+		offer := fleet.ZoneOffer{Zone: fleet.Zone(o.Zone), Spot: max(spot[pool{o, false}].Spot, 0), Windows: max(spot[pool{o, true}].Spot, 0)}
 		if o.Zone != "" && !slices.Contains(zones[o.Type], offer) {
 			zones[o.Type] = append(zones[o.Type], offer)
 		}
@@ -36,7 +37,7 @@ func (a *assembly) addTypes() {
 			VCPUs: t.VCPUs, MemoryMiB: t.MemoryMiB, GPUs: t.GPUs,
 			MaxENIs: t.MaxENIs, TrunkTasks: max(t.TrunkTasks, 0),
 			Burstable: t.Burstable, Metal: t.Metal, DiskGiB: max(t.DiskGiB, 0), NetworkMbps: max(t.NetworkMbps, 0),
-			OnDemand: max(prices[t.Name], 0), Zones: zones[t.Name],
+			OnDemand: prices[t.Name].OnDemand, Windows: prices[t.Name].Windows, Zones: zones[t.Name],
 		})
 	}
 	if a.in.Catalogue.Complete && len(a.snap.Types) == 0 {
@@ -44,11 +45,17 @@ func (a *assembly) addTypes() {
 	}
 }
 
-// newestSpot keeps the newest price of each type and zone.
-func newestSpot(history []SpotPrice) map[Offer]SpotPrice {
-	newest := make(map[Offer]SpotPrice, len(history))
+// pool is what has a spot price of its own.
+type pool struct {
+	Offer
+	windows bool
+}
+
+// newestSpot keeps the newest price of each pool.
+func newestSpot(history []SpotPrice) map[pool]SpotPrice {
+	newest := make(map[pool]SpotPrice, len(history))
 	for _, p := range history {
-		key := Offer{p.Type, p.Zone}
+		key := pool{Offer{p.Type, p.Zone}, p.Windows}
 		known, ok := newest[key]
 		if !ok || p.At.After(known.At) || (p.At.Equal(known.At) && p.Spot > known.Spot) {
 			newest[key] = p
@@ -91,7 +98,7 @@ func (a *assembly) addNetwork() {
 		})
 	}
 	for _, i := range a.in.Network.Images {
-		image := fleet.Image{Parameter: i.Parameter, ID: fleet.ImageID(i.ID), Architecture: architecture(i.Architecture)}
+		image := fleet.Image{Parameter: i.Parameter, ID: fleet.ImageID(i.ID), Architecture: architecture(i.Architecture), OSFamily: i.OSFamily}
 		if !slices.Contains(a.snap.Images, image) {
 			a.snap.Images = append(a.snap.Images, image)
 		}

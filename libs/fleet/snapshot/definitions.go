@@ -176,11 +176,11 @@ func size(text, unit string, perUnit float64) (int64, bool) {
 }
 
 // required returns the attributes that an instance must carry for the task. A Windows task
-// runs on Windows only, which ECS leaves to the task's author to say.
+// runs on Windows only, and on the family that its container images are for.
 func (d *definition) required() []fleet.Attribute {
 	attributes := slices.Clone(d.RequiresAttributes)
 	if strings.HasPrefix(d.OSFamily, "WINDOWS") {
-		attributes = append(attributes, fleet.Attribute{Name: "ecs.os-type", Value: "windows"})
+		attributes = append(attributes, fleet.Attribute{Name: "ecs.os-type", Value: "windows"}, fleet.Attribute{Name: "ecs.os-family", Value: d.OSFamily})
 	}
 	slices.SortFunc(attributes, func(a, b fleet.Attribute) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value))

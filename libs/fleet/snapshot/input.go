@@ -308,18 +308,23 @@ type Offer struct {
 	Zone string `json:"zone"`
 }
 
-// Price is an on-demand price of the price list. Zero and less are no prices.
+// Price is an on-demand price of the price list: of Linux, or of Windows with its licence.
+// Zero and less are no prices.
 type Price struct {
 	Type     string      `json:"type"`
-	OnDemand fleet.Price `json:"onDemand"`
+	OnDemand fleet.Price `json:"onDemand,omitempty"`
+	Windows  fleet.Price `json:"windows,omitempty"`
 }
 
-// SpotPrice is one answer of DescribeSpotPriceHistory; the newest of a type and zone holds.
+// SpotPrice is one answer of DescribeSpotPriceHistory; the newest of a type, zone and
+// operating system holds.
 type SpotPrice struct {
 	Type string      `json:"type"`
 	Zone string      `json:"zone"`
 	Spot fleet.Price `json:"spot"`
 	At   time.Time   `json:"at,omitzero"`
+
+	Windows bool `json:"windows,omitempty"` // else of Linux
 }
 
 // Network is subnets and images.
@@ -342,6 +347,7 @@ type Image struct {
 	Parameter    string `json:"parameter"`
 	ID           string `json:"id"`
 	Architecture string `json:"architecture,omitempty"` // x86_64, arm64
+	OSFamily     string `json:"osFamily,omitempty"`     // of Windows: WINDOWS_SERVER_2022_CORE
 }
 
 // Notice is a warning from EC2 that it is going to take an instance.
