@@ -34,6 +34,7 @@ type stack struct {
 	cache   *cache.Cache
 	account *cloud.Account
 	natsURL string
+	redis   string // URL
 
 	proc    *service.Process
 	run     []func(context.Context) error // the services
@@ -82,6 +83,7 @@ func openStack(ctx context.Context, cfg stackConfig) (_ *stack, err error) {
 	if cfg.redisURL, err = s.openRedis(cfg.redisURL); err != nil {
 		return nil, err
 	}
+	s.redis = cfg.redisURL
 	cached := cache.Config{URL: cfg.redisURL, Prefix: "neap:", Timeout: time.Second}
 	if s.cache, err = cache.Open(ctx, cached, s.proc.Log); err != nil {
 		return nil, err
@@ -149,15 +151,19 @@ func (s *stack) build(ctx context.Context, cfg stackConfig, nats bus.Config, cac
 		}
 		connections[name] = b
 	}
+	plans, err := service.Load[planner.Config]("")
+	if err != nil {
+		return err
+	}
 	assigned := service.Assignment{Clusters: cfg.clusters}
+	plans.Bus, plans.Cache, plans.Assignment, plans.Beat = nats, cached, assigned, cfg.beat
 	work := executor.Config{Assignment: assigned, Installation: cfg.installation, Tick: cfg.tick, Concurrency: 16, StaleAfter: 30 * time.Second}
 	s.run = []func(context.Context) error{
 		watcher.New(watcher.Config{
 			Bus: nats, Cache: cached, Assignment: assigned, Installation: cfg.installation,
 			Beat: cfg.beat, EventQueue: cfg.eventQueue,
 		}, connections["watcher"], s.cache, s.account, s.proc.Part("watcher")).Run,
-		planner.New(planner.Config{Bus: nats, Cache: cached, Assignment: assigned, Beat: cfg.beat},
-			connections["planner"], s.cache, s.proc.Part("planner")).Run,
+		planner.New(plans, connections["planner"], s.cache, s.proc.Part("planner")).Run,
 		actuator.New(actuator.Config{Bus: nats, Executor: work}, connections["actuator"], s.account, s.proc.Part("actuator")).Run,
 		drainer.New(drainer.Config{Bus: nats, Executor: work}, connections["drainer"], s.account, s.proc.Part("drainer")).Run,
 	}

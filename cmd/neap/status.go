@@ -5,21 +5,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/neap-project/neap/libs/adapters/bus"
+	"github.com/neap-project/neap/libs/adapters/cache"
+	"github.com/neap-project/neap/libs/adapters/service"
 	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/services/planner"
 )
 
 type statusCmd struct {
 	natsFlags
-	Cluster fleet.ClusterName `help:"Only this ECS cluster." placeholder:"NAME"`
-	Output  string            `help:"How to print: table or json." enum:"table,json" default:"table" short:"o"`
+	RedisURL string            `name:"redis-url" help:"Redis of the installation; it knows what clusters cost beside the least they could cost." env:"REDIS_URL" placeholder:"URL"`
+	Cluster  fleet.ClusterName `help:"Only this ECS cluster." placeholder:"NAME"`
+	Output   string            `help:"How to print: table or json." enum:"table,json" default:"table" short:"o"`
 }
 
 // Help shows examples.
 func (*statusCmd) Help() string {
-	return "Examples:\n  neap status\n  neap status --cluster web --output json"
+	return "Examples:\n  neap status\n  neap status --cluster web --output json\n  neap status --redis-url redis://redis:6379    # with what could be saved at most"
 }
 
 // status is everything the command shows.
@@ -44,6 +49,8 @@ type clusterStatus struct {
 	DryRun      bool              `json:"dryRun"`
 	SnapshotAge string            `json:"snapshotAge,omitempty"`
 	LastPlan    *fleet.Plan       `json:"lastPlan,omitempty"`
+	Standing    *fleet.Standing   `json:"standing,omitempty"`
+	Ratio       float64           `json:"ratio,omitempty"` // of the standing: cost as a multiple of the bound
 	Problem     string            `json:"problem,omitempty"`
 }
 
@@ -82,10 +89,33 @@ func (s *statusCmd) gather(ctx context.Context, b *bus.Bus) (*status, error) {
 			return nil, err
 		}
 	}
+	standings, err := s.openStandings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = standings.Close(context.Background()) }() // it only closes connections
 	for _, cluster := range clusters {
-		got.Clusters = append(got.Clusters, lookAt(ctx, b, cluster))
+		one := lookAt(ctx, b, cluster)
+		if st, ok := cache.Get[fleet.Standing](ctx, standings, planner.StandingKey(cluster)); ok {
+			one.Standing, one.Ratio = &st, st.Ratio()
+		}
+		got.Clusters = append(got.Clusters, one)
 	}
 	return got, nil
+}
+
+// openStandings opens the cache in which planners leave what clusters cost beside the least
+// they could cost. Without a Redis nothing is in it.
+func (s *statusCmd) openStandings(ctx context.Context) (*cache.Cache, error) {
+	cfg, err := service.Load[cache.Config]("")
+	if err != nil {
+		return nil, err
+	}
+	cfg.URL, cfg.Timeout = s.RedisURL, max(cfg.Timeout, time.Second) // a person can wait so long
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("%w: --redis-url: %w", fleet.ErrInvalid, err)
+	}
+	return cache.Open(ctx, cfg, slog.New(slog.DiscardHandler))
 }
 
 // lookAt reads what is known of a cluster; what cannot be read becomes its problem.
@@ -153,6 +183,11 @@ func (s *status) table() []byte {
 		}
 	}
 	t.end()
+	for _, one := range s.Clusters {
+		if one.Standing != nil {
+			fmt.Fprintf(&b, "\n%s: %s\n", one.Cluster, one.Standing)
+		}
+	}
 	return b.Bytes()
 }
 

@@ -106,7 +106,7 @@ func (u *upCmd) greet(ctx context.Context, w io.Writer, s *stack) {
 	}
 	fmt.Fprintf(w, "Neap %s runs in this process; data in %s, stop with ctrl-C\n", service.Version(), abs)
 	if s.natsURL != "" {
-		fmt.Fprintf(w, "from another terminal: neap status --nats-url %s\n", s.natsURL)
+		fmt.Fprintf(w, "from another terminal: neap status --nats-url %s --redis-url %s\n", s.natsURL, s.redis)
 	}
 	clusters, err := s.bus.Control().Clusters(ctx)
 	if err != nil {

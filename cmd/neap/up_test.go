@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/neap-project/neap/libs/fleet"
 	"github.com/neap-project/neap/libs/fleet/sim"
 )
 
@@ -81,6 +82,7 @@ func TestUp(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "any")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "any")
 	t.Setenv("HEALTH_ADDR", "127.0.0.1:0")
+	t.Setenv("STANDING", "1s")
 
 	cloud := start(t, "aws", "--listen", "127.0.0.1:0", "--speed", "30")
 	base := address(t, cloud, `http://127\.0\.0\.1:[0-9]+`)
@@ -101,6 +103,7 @@ launchSpecs:
 	up := start(t, "up", "--data-dir", t.TempDir(), "--nats-listen", "127.0.0.1:0", "--policy", policy,
 		"--aws-endpoint", base, "--region", "us-east-1", "--beat", "200ms", "--tick", "50ms")
 	nats := address(t, up, `nats://127\.0\.0\.1:[0-9]+`)
+	redis := address(t, up, `redis://127\.0\.0\.1:[0-9]+`)
 	within(t, time.Minute, "all tasks run", up, func() bool { return running(t, base) == 6 })
 
 	var got status
@@ -108,6 +111,10 @@ launchSpecs:
 	if err := json.Unmarshal([]byte(out), &got); err != nil || code != 0 || len(got.Processes) != 4 || len(got.Clusters) != 1 || got.Clusters[0].LastPlan == nil {
 		t.Fatalf("code %d, %v: %s%s", code, err, out, errs)
 	}
+	if st := got.Clusters[0].Standing; st != nil {
+		t.Errorf("a standing without a Redis to have it from: %+v", st)
+	}
+	wantStanding(t, nats, redis, up)
 	if out, errs, code := neap(t, "pause", "--nats-url", nats, "--cluster", "web", "--why", "test"); code != 0 {
 		t.Fatalf("%s%s", out, errs)
 	}
@@ -141,6 +148,28 @@ launchSpecs:
 	}
 	if out, errs, code := neap(t, "plan", "--cluster", "web", "--policy", policy, "--aws-endpoint", base, "--region", "us-east-1"); code != 0 || !strings.Contains(out, "Every service has the tasks it wants") {
 		t.Errorf("code %d: %s%s", code, out, errs)
+	}
+}
+
+// wantStanding: the status says what the cluster costs beside the least it could cost.
+func wantStanding(t *testing.T, nats, redis string, up *printed) {
+	t.Helper()
+	var st *fleet.Standing
+	within(t, 30*time.Second, "the status says what the tasks cost at least", up, func() bool {
+		var got status
+		out, errs, code := neap(t, "status", "--nats-url", nats, "--redis-url", redis, "-o", "json")
+		if err := json.Unmarshal([]byte(out), &got); err != nil || code != 0 {
+			t.Fatalf("code %d, %v: %s%s", code, err, out, errs)
+		}
+		st = got.Clusters[0].Standing
+		return st != nil && st.Tasks == 6 && got.Clusters[0].Ratio == st.Ratio()
+	})
+	if st.Bound <= 0 || st.Bound > st.Cost || st.Bound > st.Anew {
+		t.Errorf("%+v: the bound is none", st)
+	}
+	out, _, _ := neap(t, "status", "--nats-url", nats, "--redis-url", redis)
+	if want := "no cluster for its 6 tasks costs less than " + st.Bound.String(); !strings.Contains(out, want) {
+		t.Errorf("the table does not say %q:\n%s", want, out)
 	}
 }
 

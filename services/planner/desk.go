@@ -26,9 +26,19 @@ type desk struct {
 	said    map[string]string // by topic, what was logged last
 	looked  time.Time         // read start of the snapshot of the last turn that ended well
 
+	question *question       // what the standing is to be found for next
+	standing *fleet.Standing // the latest
+	asks     chan struct{}   // there is a question
+	rings    int             // how often the planner was woken
+
 	// Of the one turn at a time.
 	memory recollection
-	asked  bool // the bus had no snapshot when the lease became ours
+	asked  bool      // the bus had no snapshot when the lease became ours
+	began  time.Time // when the turn did
+	stop   stop      // why the latest decision looked no longer
+
+	looking sync.WaitGroup
+	busy    chan struct{} // holds what looks a second time
 }
 
 // view is a snapshot, when NATS stored it and in which span it was published.
@@ -44,7 +54,7 @@ func (p *Planner) desk(cluster fleet.ClusterName) *desk {
 	defer p.mu.Unlock()
 	d := p.desks[cluster]
 	if d == nil {
-		d = &desk{cluster: cluster, wake: make(chan struct{}, 1), said: map[string]string{}}
+		d = &desk{cluster: cluster, wake: make(chan struct{}, 1), asks: make(chan struct{}, 1), busy: make(chan struct{}, 1), said: map[string]string{}}
 		p.desks[cluster] = d
 	}
 	return d
@@ -62,7 +72,7 @@ func (d *desk) open() {
 func (d *desk) close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.held, d.view, d.summary = false, nil, nil
+	d.held, d.view, d.summary, d.question, d.standing = false, nil, nil, nil, nil
 	clear(d.said)
 }
 
@@ -77,8 +87,9 @@ func (d *desk) put(v view) {
 	d.ring()
 }
 
-// ring wakes the planner, once for any number of reasons.
+// ring wakes the planner, once for any number of reasons. The desk must be locked.
 func (d *desk) ring() {
+	d.rings++
 	select {
 	case d.wake <- struct{}{}:
 	default:

@@ -3,7 +3,8 @@
 // [plan.Make]; here is only what has to be read for it and what becomes of it.
 //
 // The latest plan of a cluster, appended or not, is in the cache under [PlanKey] as a
-// [fleet.Plan]: it explains what was decided, what was refused and why.
+// [fleet.Plan]: it explains what was decided, what was refused and why. Beside it, under
+// [StandingKey], is what the cluster costs and the least that it could cost.
 package planner
 
 import (
@@ -46,6 +47,10 @@ const explanationAge = time.Hour
 // PlanKey is where the latest plan of a cluster is cached.
 func PlanKey(cluster fleet.ClusterName) string { return "plan:" + cluster.Key() }
 
+// StandingKey is where it is cached what a cluster costs beside the least it could cost, as a
+// [fleet.Standing].
+func StandingKey(cluster fleet.ClusterName) string { return "standing:" + cluster.Key() }
+
 // Planner makes plans. Its methods may be used once New has returned it; Run does the work.
 type Planner struct {
 	cfg   Config
@@ -54,6 +59,7 @@ type Planner struct {
 	proc  *service.Process
 	meter meter
 	make  func(fleet.Snapshot, fleet.Policy, fleet.Memory) fleet.Plan // plan.Make
+	slot  chan struct{}                                               // of the one standing that is found at a time
 
 	mu    sync.Mutex
 	desks map[fleet.ClusterName]*desk
@@ -61,8 +67,10 @@ type Planner struct {
 
 // New builds a planner on a bus that is open. The cache may be off.
 func New(cfg Config, b *bus.Bus, c *cache.Cache, proc *service.Process) *Planner {
-	p := &Planner{cfg: cfg, bus: b, cache: c, proc: proc, make: plan.Make, desks: map[fleet.ClusterName]*desk{}}
-	p.meter = newMeter(proc, p.summaries)
+	p := &Planner{
+		cfg: cfg, bus: b, cache: c, proc: proc, make: plan.Make, slot: make(chan struct{}, 1), desks: map[fleet.ClusterName]*desk{},
+	}
+	p.meter = newMeter(proc, p.figures)
 	return p
 }
 
@@ -90,12 +98,19 @@ func (p *Planner) serve(ctx context.Context, cluster fleet.ClusterName) error {
 	d := p.desk(cluster)
 	d.open()
 	defer d.close()
+	defer d.looking.Wait()
 	p.proc.Log.InfoContext(ctx, "planning for a cluster", "cluster", cluster)
-	return p.proc.Every(ctx, "plan "+string(cluster), p.cfg.Beat, d.wake, func(ctx context.Context) error { return p.turn(ctx, d) })
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { p.followStanding(ctx, d); return nil })
+	g.Go(func() error {
+		return p.proc.Every(ctx, "plan "+string(cluster), p.cfg.Beat, d.wake, func(ctx context.Context) error { return p.turn(ctx, d) })
+	})
+	return g.Wait()
 }
 
 // turn looks at a cluster once: it plans on the newest snapshot, or says why it does not.
 func (p *Planner) turn(ctx context.Context, d *desk) error {
+	d.began = time.Now()
 	policy, ok := d.lastGoodPolicy()
 	if !ok {
 		return p.hold(ctx, d, fleet.Because(fleet.ReasonNoPolicy, "cluster"))
@@ -146,11 +161,16 @@ func (p *Planner) plan(ctx context.Context, d *desk, v view, policy fleet.Policy
 		return nil // the chain knows of a newer one, which is on its way
 	}
 	started := time.Now()
-	decided, err := p.decide(v, policy, mem, span.SpanContext())
+	decided, err := p.decide(ctx, d, v, policy, mem)
 	if err != nil {
 		return err
 	}
 	p.meter.took(ctx, d.cluster, time.Since(started))
+	defer func() {
+		if err == nil {
+			d.ask(question{view: v, policy: policy, memory: d.memory.at(p.bus.Generation(), pause)})
+		}
+	}()
 	if !d.memory.adds(&decided) {
 		d.memory.notice(&decided)
 		p.show(ctx, d, &decided)
@@ -183,12 +203,12 @@ func (p *Planner) remedy(err error) error {
 // decide makes the plan and seals the trace in which it was made into it. On a snapshot
 // that is no longer fresh the decision is one of now, not of when it was taken: then rules
 // about the age of a view hold for it.
-func (p *Planner) decide(v view, policy fleet.Policy, mem fleet.Memory, span trace.SpanContext) (fleet.Plan, error) {
+func (p *Planner) decide(ctx context.Context, d *desk, v view, policy fleet.Policy, mem fleet.Memory) (fleet.Plan, error) {
 	if age := time.Since(v.stored); age > staleForRemoval {
 		v.snapshot.TakenAt = v.snapshot.TakenAt.Add(age)
 	}
-	decided := p.make(v.snapshot, policy, mem)
-	if span.HasTraceID() {
+	decided := p.look(ctx, d, v.snapshot, policy, mem)
+	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
 		decided.Trace = span.TraceID().String()
 	}
 	return decided, decided.Seal()
@@ -197,6 +217,7 @@ func (p *Planner) decide(v view, policy fleet.Policy, mem fleet.Memory, span tra
 // hold decides to do nothing for want of a view or a policy, and says so once.
 func (p *Planner) hold(ctx context.Context, d *desk, why fleet.Reason) error {
 	p.meter.held(ctx, d.cluster, why.Code)
+	d.forgetStanding()
 	if d.changed("hold", string(why.Code)) {
 		p.proc.Log.WarnContext(ctx, "holding: no plans are made", "cluster", d.cluster, "reason", why.String())
 	}

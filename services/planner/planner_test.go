@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -548,6 +549,12 @@ func TestConfig(t *testing.T) {
 	}{
 		"good":    {func(*Config) {}, ""},
 		"no beat": {func(c *Config) { c.Beat = 0 }, "BEAT"},
+
+		"all of the beat":    {func(c *Config) { c.SecondLook = 1 }, ""},
+		"more than the beat": {func(c *Config) { c.SecondLook = 1.1 }, "SECOND_LOOK"},
+		"no share":           {func(c *Config) { c.SecondLook = math.NaN() }, "SECOND_LOOK"},
+		"standing is off":    {func(c *Config) { c.Standing = 0 }, ""},
+		"standing always":    {func(c *Config) { c.Standing = time.Millisecond }, "STANDING"},
 	} {
 		cfg := good
 		c.change(&cfg)

@@ -21,12 +21,13 @@ type meter struct {
 	launches metric.Int64Counter
 	removals metric.Int64Counter
 	holds    metric.Int64Counter
+	looks    metric.Int64Counter
 	observed metric.Registration
 }
 
 // newMeter makes the instruments. One that cannot be made records nothing: planning does
 // not depend on it.
-func newMeter(proc *service.Process, summaries func(func(fleet.ClusterName, fleet.Summary))) meter {
+func newMeter(proc *service.Process, figures func(func(fleet.ClusterName, *fleet.Summary, *fleet.Standing))) meter {
 	m := proc.Meter
 	var r meter
 	r.duration, _ = m.Float64Histogram("neap.plan.duration", metric.WithUnit("s"), metric.WithDescription("Time it took to decide on one snapshot"))
@@ -34,30 +35,40 @@ func newMeter(proc *service.Process, summaries func(func(fleet.ClusterName, flee
 	r.launches, _ = m.Int64Counter("neap.plan.launches", metric.WithUnit("{instance}"), metric.WithDescription("Instances planned to be launched, by reason"))
 	r.removals, _ = m.Int64Counter("neap.plan.removals", metric.WithUnit("{instance}"), metric.WithDescription("Instances planned to be removed, by reason"))
 	r.holds, _ = m.Int64Counter("neap.plan.holds", metric.WithDescription("Looks at a cluster that made no plan, by reason"))
+	r.looks, _ = m.Int64Counter("neap.plan.looks", metric.WithDescription("Decisions that launch something, by why they looked no longer for cheaper instances"))
 	waiting, _ := m.Int64ObservableGauge("neap.tasks.waiting", metric.WithUnit("{task}"), metric.WithDescription("Tasks that are wanted and not placed"))
 	unplaced, _ := m.Int64ObservableGauge("neap.tasks.unplaced", metric.WithUnit("{task}"), metric.WithDescription("Waiting tasks for which no room was found or may be bought"))
 	cost, _ := m.Float64ObservableGauge("neap.cost", metric.WithUnit("USD/h"), metric.WithDescription("What the instances of the cluster cost now"))
+	paid, _ := m.Float64ObservableGauge("neap.standing.cost", metric.WithUnit("USD/h"), metric.WithDescription("What the instances of the cluster cost when that was last compared with the least possible"))
+	bound, _ := m.Float64ObservableGauge("neap.standing.bound", metric.WithUnit("USD/h"), metric.WithDescription("No cluster for the same tasks costs less under the policy"))
+	ratio, _ := m.Float64ObservableGauge("neap.standing.ratio", metric.WithUnit("1"), metric.WithDescription("Cost as a multiple of the bound; 1 is as cheap as can be"))
 	r.observed, _ = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		summaries(func(cluster fleet.ClusterName, s fleet.Summary) {
+		figures(func(cluster fleet.ClusterName, s *fleet.Summary, st *fleet.Standing) {
 			of := metric.WithAttributes(attribute.String("cluster", string(cluster)))
-			o.ObserveInt64(waiting, int64(s.TasksWaiting), of)
-			o.ObserveInt64(unplaced, int64(s.TasksUnplaced), of)
-			o.ObserveFloat64(cost, s.Cost.USD(), of)
+			if s != nil {
+				o.ObserveInt64(waiting, int64(s.TasksWaiting), of)
+				o.ObserveInt64(unplaced, int64(s.TasksUnplaced), of)
+				o.ObserveFloat64(cost, s.Cost.USD(), of)
+			}
+			if st != nil && st.Bound > 0 {
+				o.ObserveFloat64(paid, st.Cost.USD(), of)
+				o.ObserveFloat64(bound, st.Bound.USD(), of)
+				o.ObserveFloat64(ratio, st.Ratio(), of)
+			}
 		})
 		return nil
-	}, waiting, unplaced, cost)
+	}, waiting, unplaced, cost, paid, bound, ratio)
 	return r
 }
 
-// summaries calls f with the figures of each cluster that this replica plans for.
-func (p *Planner) summaries(f func(fleet.ClusterName, fleet.Summary)) {
+// figures calls f with the figures of each cluster that this replica plans for; those that
+// are not known are nil.
+func (p *Planner) figures(f func(fleet.ClusterName, *fleet.Summary, *fleet.Standing)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for cluster, d := range p.desks {
 		d.mu.Lock()
-		if d.summary != nil {
-			f(cluster, *d.summary)
-		}
+		f(cluster, d.summary, d.standing)
 		d.mu.Unlock()
 	}
 }
@@ -92,7 +103,7 @@ func (p *Planner) announce(ctx context.Context, d *desk, decided *fleet.Plan) {
 	p.proc.Log.InfoContext(ctx, "planned", "cluster", d.cluster, "plan", decided.ID.Short(), "dry_run", decided.DryRun,
 		"launch", count[fleet.ActionLaunch], "drain", count[fleet.ActionDrain], "restore", count[fleet.ActionRestore],
 		"reap", count[fleet.ActionReap], "close", len(decided.Closures), "reason", reasonOf(decided),
-		"cost", decided.Summary.Cost.String(), "cost_after", decided.Summary.CostAfter.String())
+		"cost", decided.Summary.Cost.String(), "cost_after", decided.Summary.CostAfter.String(), packedWords(decided, d.stop))
 }
 
 // action counts what will be done; a dry run does nothing.
