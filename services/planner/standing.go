@@ -38,7 +38,7 @@ type question struct {
 type solver func(pack.Problem) pack.Solution
 
 // newSolver makes the solver of one cluster.
-func newSolver() solver { return pack.Solve }
+func newSolver() solver { return new(pack.Warm).Solve }
 
 // ask leaves a question for followStanding. One that was not taken yet is out of date.
 func (d *desk) ask(q question) {

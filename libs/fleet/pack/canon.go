@@ -92,19 +92,19 @@ func compareNeeds(a, b fleet.Resources) int {
 // shapes merges items that the same offerings hold in the same number: what is packed are
 // shapes, however many services have tasks of one. It returns the merged problem, and for
 // each of its items those that it stands for.
-func (s *solver) shapes() (Problem, [][]int) {
-	avoided := make([]bool, len(s.p.Items))
-	for i := range s.p.Items {
-		for _, j := range s.p.Items[i].Avoid {
+func (s *solver) shapes(p Problem) (Problem, [][]int) {
+	avoided := make([]bool, len(p.Items))
+	for i := range p.Items {
+		for _, j := range p.Items[i].Avoid {
 			avoided[i], avoided[j] = true, true
 		}
 	}
-	merged := Problem{Offerings: s.p.Offerings, Effort: s.p.Effort}
+	merged := Problem{Offerings: p.Offerings, Effort: p.Effort}
 	var members [][]int
 	at := map[string]int{}
-	place := make([]int, len(s.p.Items))
-	for i := range s.p.Items {
-		item := s.p.Items[i]
+	place := make([]int, len(p.Items))
+	for i := range p.Items {
+		item := p.Items[i]
 		key := fmt.Sprint("alone ", i)
 		if len(item.Keys) == 0 && !avoided[i] {
 			key = fmt.Sprint(item.Needs) + bits(item.Allowed)

@@ -61,7 +61,7 @@ func (s *solver) dive(demand []int, first *master, q search, rng *rand.Rand) []b
 			return bins
 		}
 		if !bought {
-			return append(bins, s.portfolio(left, 0)...)
+			return append(bins, s.portfolio(left, 0, 0)...)
 		}
 		m, _ = s.generate(left, q)
 	}

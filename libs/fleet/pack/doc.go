@@ -6,9 +6,10 @@
 // [Solve] goes from rough to fine, as far as the [Effort] allows:
 //
 //   - Offerings that another one dominates are dropped. A linear program with one variable
-//     a resource says what a unit of CPU or memory is worth (prices).
+//     a resource and class of task sizes says what a unit of CPU or memory is worth (prices).
 //   - Greedy rules open the offering with the most worth per dollar, as often as the demand
-//     allows (portfolio).
+//     allows; those that use up all resources of an instance evenly are often good enough
+//     (portfolio).
 //   - Column generation solves the linear program over all patterns, that is filled bins,
 //     of which there are far too many to list: a master buys fractions of known patterns
 //     (master), and a search for the most valuable filling of each offering finds what it
@@ -24,6 +25,8 @@
 // resources, or better ones from column generation, scaled down by the most that any
 // filling exceeds its price (Farley 1990). The knapsack search proves that most: a filling
 // that it drops counts with the upper bound of what it could have become.
+//
+// [Warm] keeps what it found for the next problem, which differs little (warm).
 //
 // Effort is counted in steps, never by a clock: a problem has one solution, on every
 // machine and in whatever order it is listed.

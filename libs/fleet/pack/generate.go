@@ -17,7 +17,7 @@ func (s *solver) copies(i int, room *size, limit int) int {
 // loads are the items that a bin of an offering may hold, as that bin sees them.
 func (s *solver) loads(o int, demand []int, worth []float64) []load {
 	list := s.knap.buf[:0]
-	for _, i := range s.orders[o] {
+	for _, i := range s.order(o) {
 		if demand[i] == 0 || worth[i] <= 0 {
 			continue
 		}
@@ -185,6 +185,9 @@ func (s *solver) generate(demand []int, q search) (*master, float64) {
 	for r, i := range m.rows {
 		best += float64(bestDual[i] * m.need[r])
 	}
+	if q.prove && s.keptBound > best && slices.Equal(demand, s.demand) { // those of earlier problems are better
+		best, bestDual = s.keptBound, slices.Clone(s.kept)
+	}
 	weight, width := smooth, narrow
 	for range q.rounds {
 		s.optimise(m)
@@ -204,7 +207,7 @@ func (s *solver) generate(demand []int, q search) (*master, float64) {
 		}
 		found, ratio := s.price(demand, worth, pricing{width, q.widest, enough, total, target})
 		if b := total / max(ratio, 1); b > best {
-			best, bestDual = b, slices.Clone(worth)
+			best, bestDual = b, append(bestDual[:0], worth...)
 		}
 		switch {
 		case s.admit(m, found) > 0:
@@ -264,22 +267,23 @@ func (s *solver) generated(e *effort) []bin {
 	if !anything(s.demand) {
 		return nil
 	}
-	for _, worth := range s.worths {
-		for _, b := range s.construct(s.demand, worth, nil, 0) {
-			s.pool = append(s.pool, pattern{offering: b.offering, price: float64(s.p.Offerings[b.offering].Price), items: b.items})
-		}
-	}
 	s.worth = make([]float64, len(s.demand))
 	parts := s.parts(e.items)
 	var bins []bin
 	pool := s.pool
 	for _, part := range parts {
-		end := s.work + e.steps
-		s.until = s.work + e.steps*2/3 // the rest is for the dive
+		steps := 2 * e.steps / (len(parts) + 1) // at most twice as many for all together
+		end := s.work + steps
+		s.until = s.work + steps*2/3 // the rest is for the dive
 		s.pool = pool
 		m, bound := s.generate(part, e.search)
 		for r, i := range m.rows {
 			s.worth[i] = max(m.dual[r], 0)
+		}
+		for _, c := range m.basis {
+			if c >= 0 {
+				s.basis = append(s.basis, m.patterns[c])
+			}
 		}
 		if len(parts) == 1 {
 			s.proven = max(s.proven, bound)

@@ -16,7 +16,7 @@ func (s *solver) fewer(bins []bin) (best []bin, charged fleet.Price) {
 	}
 	best = bins
 	for toll := max(s.p.Offerings[s.minimal[0]].Price/4, 1); toll < 64*dearest; toll *= 2 {
-		again := s.portfolio(s.demand, toll)
+		again := s.portfolio(s.demand, toll, 0)
 		if instances(again) < instances(best) {
 			best, charged = again, toll
 		}
@@ -80,13 +80,14 @@ func (s *solver) portfolioOf(tier int, left []int, kept []bin, toll fleet.Price)
 			narrow.minimal = append(narrow.minimal, o)
 		}
 	}
+	narrow.shelf = narrow.minimal
 	of := make([]int, len(left))
 	for i, n := range left {
 		if s.p.Items[i].Later == tier && slices.ContainsFunc(narrow.minimal, func(o int) bool { return s.fits[i][o] }) {
 			of[i] = n
 		}
 	}
-	return narrow.portfolio(of, toll)
+	return narrow.portfolio(of, toll, 0)
 }
 
 // accept takes as many of the bins as the limits allow, the most valuable first.

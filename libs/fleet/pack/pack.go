@@ -68,6 +68,7 @@ type Solution struct {
 	Unplaced   []Unplaced
 	Cost       fleet.Price
 	LowerBound fleet.Price // no packing of the items that were placed costs less
+	Steps      int         // that the search took: the effort spent, the same on every machine
 }
 
 // Instance is a number of equal instances.

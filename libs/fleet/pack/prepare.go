@@ -87,6 +87,60 @@ func (s *solver) dropDominated() {
 	}
 }
 
+// thin leaves out offerings that hardly differ in size from a smaller one and hold the same
+// tasks at the same price for each resource, where there are many: a market with a size for
+// each vCPU has them. Bins come down to the size that they need in the end.
+//
+// Complexity, n items, m offerings that are not dominated: O(n·m + m·k), k kinds of them.
+func (s *solver) thin() []int {
+	const (
+		many = 300  // a real market has fewer, and its sizes double
+		step = 1.08 // between two sizes
+		same = 0.01 // difference of prices for a resource
+	)
+	if len(s.minimal) <= many {
+		return s.minimal
+	}
+	type kind struct {
+		holds string
+		zone  fleet.Zone
+	}
+	last := map[kind][]int{} // of each kind, the largest of each mixture so far
+	var shelf []int
+	for _, o := range s.minimal {
+		off := &s.p.Offerings[o]
+		holds := make([]byte, (len(s.p.Items)+7)/8)
+		for i := range s.p.Items {
+			if s.fits[i][o] {
+				holds[i/8] |= 1 << (i % 8)
+			}
+		}
+		k := kind{string(holds), off.Zone}
+		at := slices.IndexFunc(last[k], func(p int) bool { return alike(vector(s.p.Offerings[p].Capacity), s.p.Offerings[p].Price, off, same) })
+		switch {
+		case at < 0:
+			last[k] = append(last[k], o)
+		case float64(off.Price) < float64(step*float64(s.p.Offerings[last[k][at]].Price)):
+			continue
+		default:
+			last[k][at] = o
+		}
+		shelf = append(shelf, o)
+	}
+	return shelf
+}
+
+// alike reports whether an offering has as much of each resource for its price as another.
+func alike(have [resources]float64, price fleet.Price, off *Offering, within float64) bool {
+	scale := float64(off.Price) / float64(price)
+	for r, n := range vector(off.Capacity) {
+		if math.Abs(n-have[r]*scale) > within*n+1 {
+			return false
+		}
+	}
+	return true
+}
+
 // dominates assumes that a costs no more than b.
 func (s *solver) dominates(a, b int) bool {
 	if !s.p.Offerings[b].Capacity.Fits(s.p.Offerings[a].Capacity) {
@@ -100,12 +154,40 @@ func (s *solver) dominates(a, b int) bool {
 	return true
 }
 
+// order lists the items that an offering may hold, those first that take the largest share
+// of it. It is made when it is asked for: greedy rules do without.
+func (s *solver) order(o int) []int {
+	if s.orders[o] != nil {
+		return s.orders[o]
+	}
+	order := make([]int, 0, len(s.p.Items))
+	share := make([]float64, len(s.p.Items))
+	for i := range s.p.Items {
+		if s.demand[i] == 0 || !s.fits[i][o] {
+			continue
+		}
+		order = append(order, i)
+		for r := range s.dims {
+			share[i] += float64(s.sizes[i][r]) / float64(max(s.rooms[o][r], 1))
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(share[b], share[a]) })
+	s.orders[o] = order
+	return order
+}
+
 // measure brings items and offerings into the form that the inner loops work on.
 func (s *solver) measure() {
 	var used [resources]bool
 	for i := range s.p.Items {
 		for r, n := range vector(s.p.Items[i].Needs) {
 			used[r] = used[r] || n > 0 && s.demand[i] > 0
+		}
+	}
+	var place [resources]int // of a resource that matters
+	for r, at := 0, 0; r < resources; r++ {
+		if place[r] = at; used[r] {
+			at++
 		}
 	}
 	pick := func(v [resources]float64) (out size) {
@@ -125,25 +207,23 @@ func (s *solver) measure() {
 	}
 	s.rooms, s.prices = make([]size, len(s.p.Offerings)), make([]multipliers, len(s.p.Offerings))
 	s.orders = make([][]int, len(s.p.Offerings))
-	share := make([]float64, len(s.p.Items))
 	for _, o := range s.minimal {
 		s.rooms[o] = pick(vector(s.p.Offerings[o].Capacity))
-		for i := range s.p.Items {
-			if s.demand[i] == 0 || !s.fits[i][o] {
-				continue
-			}
-			s.orders[o] = append(s.orders[o], i)
-			share[i] = 0
-			for r := range s.dims {
-				share[i] += float64(s.sizes[i][r]) / float64(max(s.rooms[o][r], 1))
+	}
+	s.scarce = make([][resources]bool, len(s.p.Offerings))
+	for _, part := range s.components {
+		for x, o := range part.offerings {
+			for r, price := range part.price[part.highest[x]] {
+				if used[r] && price > 0 {
+					s.scarce[o][place[r]] = true
+				}
 			}
 		}
-		slices.SortStableFunc(s.orders[o], func(a, b int) int { return cmp.Compare(share[b], share[a]) })
 	}
 	s.floor = make([]float64, len(s.p.Items))
 	for _, part := range s.components {
-		for _, i := range part.items {
-			s.floor[i] = worth(part.price, s.p.Items[i].Needs)
+		for x, i := range part.items {
+			s.floor[i] = worth(part.price[part.class[x]], s.p.Items[i].Needs)
 		}
 	}
 	s.knap.dims = s.dims

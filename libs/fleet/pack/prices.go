@@ -14,13 +14,23 @@ func vector(r fleet.Resources) [resources]float64 {
 	return [resources]float64{float64(r.CPUUnits), float64(r.MemoryMiB), float64(r.GPUs), float64(r.ENIs)}
 }
 
-// component is a set of items that compete for the same offerings, with the price that a
+// component is a set of items that compete for the same offerings, with the prices that a
 // unit of each resource is worth to them.
+//
+// Not every item can use the cheapest unit: that of a small instance is of no use to a large
+// task. So items are in classes by the cheapest offering that holds them, and the prices
+// rise from class to class. An offering pays those of the highest class that it may hold.
 type component struct {
 	items     []int
 	offerings []int
-	price     [resources]float64
+	class     []int                // by item in items
+	highest   []int                // by offering in offerings: the class of what it may hold
+	price     [][resources]float64 // by class
 }
+
+// mostClasses bounds the size of the linear program that finds the prices; more of them
+// hardly raise the bound.
+const mostClasses = 8
 
 // split partitions the items: two belong together if an offering may hold both. Bounds of
 // the parts add up, which is how a task that must be on-demand is not priced as spot.
@@ -69,59 +79,96 @@ func (s *solver) split() []component {
 				part.offerings = append(part.offerings, o)
 			}
 		}
-		part.price = s.resourcePrices(part)
+		s.classify(part)
+		s.resourcePrices(part)
 	}
 	return parts
 }
 
-// resourcePrices maximises the worth of the demand over prices under which no offering
-// holds more worth than it costs. It is a linear program with one variable a resource.
-func (s *solver) resourcePrices(part *component) [resources]float64 {
-	var total, scale [resources]float64
+// classify puts the items of a component into classes, about as many offerings apart.
+func (s *solver) classify(part *component) {
+	at := make([]int, len(s.p.Offerings)) // by offering: its place in the component
+	for x, o := range part.offerings {
+		at[o] = x
+	}
+	var firsts []int // of the items, each once
 	for _, i := range part.items {
+		firsts = append(firsts, at[s.cheapest(i)])
+	}
+	part.class = slices.Clone(firsts)
+	slices.Sort(firsts)
+	firsts = slices.Compact(firsts)
+	n := min(len(firsts), mostClasses)
+	for x, first := range part.class {
+		place, _ := slices.BinarySearch(firsts, first)
+		part.class[x] = place * n / len(firsts)
+	}
+	part.price = make([][resources]float64, n)
+	part.highest = make([]int, len(part.offerings))
+	for x, o := range part.offerings {
+		for y, i := range part.items {
+			if s.fits[i][o] {
+				part.highest[x] = max(part.highest[x], part.class[y])
+			}
+		}
+	}
+}
+
+// resourcePrices maximises the worth of the demand over prices under which no offering
+// holds more worth than it costs. It is a linear program whose variables are, for each
+// resource, by how much its price rises from each class to the next.
+func (s *solver) resourcePrices(part *component) {
+	var scale [resources]float64
+	for _, o := range part.offerings {
+		for r, n := range vector(s.p.Offerings[o].Capacity) {
+			scale[r] = max(scale[r], n, 1)
+		}
+	}
+	goal := make([]float64, len(part.price)*resources+1)
+	for x, i := range part.items {
 		for r, need := range vector(s.p.Items[i].Needs) {
-			total[r] += float64(need * float64(s.demand[i]))
+			for class := range part.class[x] + 1 {
+				goal[class*resources+r] += float64(need*float64(s.demand[i])) / scale[r]
+			}
 		}
 	}
 	rows := make([][]float64, len(part.offerings))
-	for j, o := range part.offerings {
-		v := vector(s.p.Offerings[o].Capacity)
-		rows[j] = append(v[:], float64(s.p.Offerings[o].Price))
+	for x, o := range part.offerings {
+		rows[x] = make([]float64, len(goal))
+		rows[x][len(goal)-1] = float64(s.p.Offerings[o].Price)
+		for r, n := range vector(s.p.Offerings[o].Capacity) {
+			for class := range part.highest[x] + 1 {
+				rows[x][class*resources+r] = n / scale[r]
+			}
+		}
+	}
+	s.work += 8 * len(rows) * len(goal)
+	rise := maximise(goal, rows)
+	for class := range part.price {
 		for r := range resources {
-			scale[r] = max(scale[r], v[r])
+			part.price[class][r] = rise[class*resources+r] / scale[r]
+			if class > 0 {
+				part.price[class][r] += part.price[class-1][r]
+			}
 		}
 	}
-	goal := make([]float64, resources+1)
-	for r := range resources {
-		if scale[r] == 0 {
-			scale[r] = 1
-		}
-		goal[r] = total[r] / scale[r]
-		for j := range rows {
-			rows[j][r] /= scale[r]
-		}
-	}
-	x := maximise(goal, rows)
-	var price [resources]float64
-	for r := range resources {
-		price[r] = x[r] / scale[r]
-	}
-	return s.valid(price, part.offerings)
+	s.valid(part)
 }
 
 // valid scales prices down until no offering holds more worth than it costs, so that the
 // bound holds whatever rounding did before.
-func (s *solver) valid(price [resources]float64, offerings []int) [resources]float64 {
+func (s *solver) valid(part *component) {
 	ratio := 1.0
-	for _, o := range offerings {
-		if w := worth(price, s.p.Offerings[o].Capacity); w > 0 {
+	for x, o := range part.offerings {
+		if w := worth(part.price[part.highest[x]], s.p.Offerings[o].Capacity); w > 0 {
 			ratio = min(ratio, float64(s.p.Offerings[o].Price)/w)
 		}
 	}
-	for r := range price {
-		price[r] *= ratio
+	for class := range part.price {
+		for r := range resources {
+			part.price[class][r] *= ratio
+		}
 	}
-	return price
 }
 
 // worth is the price of a vector. The conversions forbid fused operations, so that every
@@ -136,11 +183,12 @@ func worth(price [resources]float64, v fleet.Resources) float64 {
 
 // maximise solves max goal·x subject to rows·x ≤ right side (the last column), x ≥ 0, by
 // the simplex method on a condensed tableau. Right sides are positive, so that x = 0 is a
-// start. Bland's rule keeps it from cycling.
+// start.
 func maximise(goal []float64, rows [][]float64) []float64 {
 	const (
 		tiny      = 1e-9
-		mostSteps = 200 // four variables settle within some ten steps
+		mostSteps = 400 // as many as there are variables are usual
+		cautious  = 200 // steps after which Bland's rule keeps it from cycling
 	)
 	n := len(goal) - 1
 	column := make([]int, n) // variable of each column; slack j is n+j
@@ -151,10 +199,10 @@ func maximise(goal []float64, rows [][]float64) []float64 {
 	for i := range basis {
 		basis[i] = n + i
 	}
-	for range mostSteps {
+	for step := range mostSteps {
 		enter := -1
 		for j := range n {
-			if goal[j] > tiny && (enter < 0 || column[j] < column[enter]) {
+			if goal[j] > tiny && (enter < 0 || step < cautious && goal[j] > goal[enter] || step >= cautious && column[j] < column[enter]) {
 				enter = j
 			}
 		}
@@ -171,7 +219,7 @@ func maximise(goal []float64, rows [][]float64) []float64 {
 			}
 		}
 		if leave < 0 { // nothing bounds it: no offering has any of the resource
-			goal[enter] = 0 //nolint:gosec // enter is a column: it is not negative here
+			goal[enter] = 0
 			continue
 		}
 		pivot(goal, rows, leave, enter)
@@ -219,7 +267,7 @@ func (s *solver) values() [][]float64 {
 				total[r] += float64(need * float64(s.demand[i]))
 			}
 		}
-		for _, i := range part.items {
+		for x, i := range part.items {
 			for r, need := range vector(s.p.Items[i].Needs) {
 				if total[r] > 0 {
 					shared[i] += need / total[r]
@@ -227,7 +275,7 @@ func (s *solver) values() [][]float64 {
 			}
 			cheapest := float64(s.p.Offerings[s.cheapest(i)].Price)
 			shared[i] += 1e-9
-			priced[i] = worth(part.price, s.p.Items[i].Needs) + float64(cheapest*1e-6)
+			priced[i] = worth(part.price[part.class[x]], s.p.Items[i].Needs) + float64(cheapest*1e-6)
 			if len(s.keys[i]) > 0 { // takes an instance, or nearly, whatever its size
 				priced[i] = max(priced[i], cheapest/2)
 			}
@@ -254,11 +302,11 @@ func (s *solver) bound(placed []int) fleet.Price {
 		var least fleet.Price
 		perKey := make([]int, s.keyCount)
 		low := s.p.Offerings[part.offerings[0]].Price
-		for _, i := range part.items {
+		for x, i := range part.items {
 			if placed[i] == 0 {
 				continue
 			}
-			value += float64(worth(part.price, s.p.Items[i].Needs) * float64(placed[i]))
+			value += float64(worth(part.price[part.class[x]], s.p.Items[i].Needs) * float64(placed[i]))
 			least = max(least, s.p.Offerings[s.cheapest(i)].Price)
 			for _, key := range s.keys[i] {
 				perKey[key] += placed[i]

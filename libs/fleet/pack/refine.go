@@ -12,11 +12,11 @@ import (
 // that saves money: now those that hold the least worth for their price, now any, now all.
 // It stops at the budget of work, after many failures in a row, or where the proven bound
 // leaves nothing to gain.
-func (s *solver) refine(bins []bin, target float64) []bin {
+func (s *solver) refine(bins []bin, target float64, seed uint64) []bin {
 	if s.worth == nil || instances(bins) < 2 {
 		return bins
 	}
-	rng := rand.New(rand.NewPCG(1, 2))
+	rng := rand.New(rand.NewPCG(1+seed, 2))
 	const patience = 60
 	cost := s.cost(bins, 0)
 	for failed := 0; failed < patience && s.work < s.until && float64(cost) > s.proven*(1+target); {
