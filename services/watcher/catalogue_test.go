@@ -35,7 +35,11 @@ func TestPricesOfWindows(t *testing.T) {
 		},
 	}, nil)
 	b.must(err)
-	s = b.awaitSnapshot("prices of Windows are known", func(s *fleet.Snapshot) bool { return whole(s) && slices.ContainsFunc(s.Types, priced) })
+	s = b.awaitSnapshot("prices of Windows are known, on demand and on spot, which come one after the other", func(s *fleet.Snapshot) bool {
+		return whole(s) && slices.ContainsFunc(s.Types, func(typ fleet.InstanceType) bool {
+			return priced(typ) && slices.ContainsFunc(typ.Zones, func(z fleet.ZoneOffer) bool { return z.Windows > 0 })
+		})
+	})
 	for _, typ := range s.Types {
 		if slices.Contains(typ.Architectures, fleet.ARM) == (typ.Windows > typ.OnDemand) {
 			t.Errorf("%s of %v costs %s, with Windows %s", typ.Name, typ.Architectures, typ.OnDemand, typ.Windows)
