@@ -131,8 +131,13 @@ func (f *evidenceFlags) fromBus(ctx context.Context, b *bus.Bus) (*evidence, err
 
 // which is the cluster that is asked about.
 func (f *evidenceFlags) which(ctx context.Context, b *bus.Bus) (fleet.ClusterName, error) {
-	if f.Cluster != "" {
-		return f.Cluster, f.Cluster.Validate()
+	return clusterOr(ctx, b, f.Cluster)
+}
+
+// clusterOr returns the cluster that was named, and else the only one there is.
+func clusterOr(ctx context.Context, b *bus.Bus, named fleet.ClusterName) (fleet.ClusterName, error) {
+	if named != "" {
+		return named, named.Validate()
 	}
 	clusters, err := b.Control().Clusters(ctx)
 	switch {

@@ -36,6 +36,8 @@ type cli struct {
 	Policy    policyCmd    `cmd:"" help:"Check, apply and read policies."`
 	Pause     pauseCmd     `cmd:"" help:"Stop all changes at once, for a cluster or for all."`
 	Resume    resumeCmd    `cmd:"" help:"Undo a pause."`
+	Protect   protectCmd   `cmd:"" help:"Keep an instance, for a while or until you say otherwise; without one list those that are kept."`
+	Unprotect unprotectCmd `cmd:"" help:"Undo protect."`
 	Status    statusCmd    `cmd:"" help:"Show what runs, what it sees and what it decided last."`
 
 	Bootstrap bootstrapCmd `cmd:"" help:"Create the streams and buckets of Neap in NATS; may be run any number of times."`

@@ -51,6 +51,7 @@ type clusterStatus struct {
 	LastPlan    *fleet.Plan       `json:"lastPlan,omitempty"`
 	Standing    *fleet.Standing   `json:"standing,omitempty"`
 	Ratio       float64           `json:"ratio,omitempty"` // of the standing: cost as a multiple of the bound
+	Protected   []protection      `json:"protected,omitempty"`
 	Problem     string            `json:"problem,omitempty"`
 }
 
@@ -127,6 +128,10 @@ func lookAt(ctx context.Context, b *bus.Bus, cluster fleet.ClusterName) clusterS
 	} else if pause.Paused() {
 		one.Paused = &pause
 	}
+	var err error
+	if one.Protected, err = protections(ctx, b, cluster); err != nil {
+		problems = append(problems, err)
+	}
 	policy, _, err := b.Control().Policy(ctx, cluster)
 	if err != nil {
 		problems = append(problems, err)
@@ -178,6 +183,9 @@ func (s *status) table() []byte {
 			cells[7] = fmt.Sprintf("%s: %s, %s", p.ID.Short(), p.MadeAt.UTC().Format(time.RFC3339), count(len(p.Actions), "action"))
 		}
 		t.row(cells...)
+		for _, p := range one.Protected {
+			t.row("", "protected: "+string(p.Instance)+": "+p.String())
+		}
 		if one.Problem != "" {
 			t.row("", "problem: "+one.Problem)
 		}

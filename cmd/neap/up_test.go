@@ -133,6 +133,7 @@ launchSpecs:
 	}
 	within(t, time.Minute, "all tasks run after resuming", up, func() bool { return running(t, base) == 40 })
 
+	protectOne(t, nats)
 	if source, _, code := neap(t, "policy", "get", "--nats-url", nats, "--cluster", "web"); code != 0 || source != document {
 		t.Errorf("the policy came back otherwise than it was written:\n%s", source)
 	}
@@ -170,6 +171,37 @@ func wantStanding(t *testing.T, nats, redis string, up *printed) {
 	out, _, _ := neap(t, "status", "--nats-url", nats, "--redis-url", redis)
 	if want := "no cluster for its 6 tasks costs less than " + st.Bound.String(); !strings.Contains(out, want) {
 		t.Errorf("the table does not say %q:\n%s", want, out)
+	}
+}
+
+// protectOne protects an instance as a person would, sees it wherever it is to be seen, and
+// lets it go.
+func protectOne(t *testing.T, nats string) {
+	t.Helper()
+	for _, step := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"protect"}, "No instance of cluster web is protected."},
+		{[]string{"protect", "i-0000000000000beef", "--for", "2h", "--why", "I look at it"}, "instance i-0000000000000beef of cluster web: protected ("},
+		{[]string{"protect"}, "i-0000000000000beef  "},
+		{[]string{"protect", "-o", "json"}, `"why": "I look at it"`},
+		{[]string{"status"}, "protected: i-0000000000000beef: "},
+		{[]string{"status", "-o", "json"}, `"until": "`},
+		{[]string{"unprotect", "i-0000000000000beef"}, "no longer protected"},
+		{[]string{"unprotect", "i-0000000000000beef", "-o", "json"}, `"wasProtected": false`},
+		{[]string{"protect", "-o", "json"}, "[]"},
+	} {
+		out, errs, code := neap(t, append(step.args, "--nats-url", nats)...)
+		if code != 0 || !strings.Contains(out, step.says) {
+			t.Errorf("neap %s: code %d: %s%swant %q", strings.Join(step.args, " "), code, out, errs, step.says)
+		}
+		if foreign := strings.Contains(errs, "has no instance i-0000000000000beef"); foreign != (step.args[0] == "protect" && len(step.args) > 3) {
+			t.Errorf("neap %s: it said %q", strings.Join(step.args, " "), errs)
+		}
+	}
+	if _, errs, code := neap(t, "protect", "i-1.>", "--why", "x", "--nats-url", nats); code != exitInput || !strings.Contains(errs, "use an EC2 instance ID") {
+		t.Errorf("a hostile ID: code %d: %s", code, errs)
 	}
 }
 

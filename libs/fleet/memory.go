@@ -21,8 +21,11 @@ type Memory struct {
 	Idle       []Idle        `json:"idle,omitempty"`      // of the last plan, sorted by instance
 	Demand     []DemandAge   `json:"demand,omitempty"`    // sorted by group and deployment
 	Services   []SeenService `json:"services,omitempty"`  // of the last plan, sorted by service
+	Saving     Saving        `json:"saving,omitzero"`     // of the last plan
+	Replacing  Replacing     `json:"replacing,omitzero"`  // of the last plan
 	LaunchedAt time.Time     `json:"launchedAt,omitzero"` // last launch that was planned
 	RemovedAt  time.Time     `json:"removedAt,omitzero"`  // last removal that was planned
+	Removed    []Removed     `json:"removed,omitempty"`   // removals of the last while, of our own will, in the order they were planned
 
 	// Effort is how long to look for cheaper instances. It is not remembered: whoever asks
 	// for a plan chooses it, and the plan says it.
@@ -46,6 +49,13 @@ func (e Effort) String() string {
 		return "fast"
 	}
 	return string(e)
+}
+
+// Removed is an instance whose removal was planned.
+type Removed struct {
+	Instance InstanceID `json:"instance"`
+	Type     TypeName   `json:"type"`
+	At       time.Time  `json:"at"`
 }
 
 // Pause is the red button of a cluster.

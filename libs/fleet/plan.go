@@ -26,14 +26,16 @@ type Plan struct {
 	Memory        string    `json:"memory"`           // digest
 	Effort        Effort    `json:"effort,omitempty"` // part of that memory which no stream holds
 
-	Actions  []Action      `json:"actions,omitempty"`
-	Closures []Closure     `json:"closures,omitempty"`
-	Reasons  []Reason      `json:"reasons,omitempty"`  // what was looked at and not done, and why
-	Idle     []Idle        `json:"idle,omitempty"`     // instances that could go, and since when
-	Demand   []UnmetDemand `json:"demand,omitempty"`   // what waits, and what became of it
-	Services []SeenService `json:"services,omitempty"` // what the next plan has to know of them, sorted by service
-	Summary  Summary       `json:"summary"`
-	Trace    string        `json:"trace,omitempty"` // trace ID of the decision; data, never authority
+	Actions   []Action      `json:"actions,omitempty"`
+	Closures  []Closure     `json:"closures,omitempty"`
+	Reasons   []Reason      `json:"reasons,omitempty"`  // what was looked at and not done, and why
+	Idle      []Idle        `json:"idle,omitempty"`     // instances that could go, and since when
+	Saving    Saving        `json:"saving,omitzero"`    // since when the cluster could cost less on other instances
+	Replacing Replacing     `json:"replacing,omitzero"` // instances that give way to cheaper ones
+	Demand    []UnmetDemand `json:"demand,omitempty"`   // what waits, and what became of it
+	Services  []SeenService `json:"services,omitempty"` // what the next plan has to know of them, sorted by service
+	Summary   Summary       `json:"summary"`
+	Trace     string        `json:"trace,omitempty"` // trace ID of the decision; data, never authority
 }
 
 // Summary is the plan in figures, for people, metrics and the console.
@@ -82,8 +84,10 @@ type Launch struct {
 	Lifecycle Lifecycle  `json:"lifecycle"`
 	Count     int        `json:"count"`
 	Offerings []Offering `json:"offerings"`
-	Boot      Duration   `json:"boot"` // how long an instance may take to register
-	For       []Carried  `json:"for"`  // what each instance is meant to hold
+	Replaces  bool       `json:"replaces,omitempty"` // instances that are there and cost more
+	Boot      Duration   `json:"boot"`               // how long an instance may take to register
+	For       []Carried  `json:"for"`                // what each instance is meant to hold
+	Together  bool       `json:"together,omitempty"` // For is what all of them are to hold
 
 	Left    Resources `json:"left,omitzero"`    // of the first offering, beside that
 	Packing Packing   `json:"packing,omitzero"` // that the launch is part of; zero where nothing was packed
@@ -149,6 +153,7 @@ type Carried struct {
 type Drain struct {
 	Instance          InstanceID          `json:"instance"`
 	ContainerInstance ContainerInstanceID `json:"containerInstance"`
+	Type              TypeName            `json:"type,omitempty"`        // of the instance: what goes is not launched again at once
 	Involuntary       bool                `json:"involuntary,omitempty"` // AWS is taking it: no room need be proven
 	Tasks             []Carried           `json:"tasks,omitempty"`       // what the plan found room for; any other task forbids the drain
 	Timeout           Duration            `json:"timeout"`
@@ -214,6 +219,23 @@ type Idle struct {
 	Instance InstanceID `json:"instance"`
 	Since    time.Time  `json:"since"`
 }
+
+// Saving is what is known of whether the tasks of a cluster would cost less on other
+// instances: since when it has looked so, or when a closer look found nothing.
+type Saving struct {
+	Since      time.Time `json:"since,omitzero"`
+	SearchedAt time.Time `json:"searchedAt,omitzero"`
+}
+
+// Replacing is a replacement that is under way: its launches were planned, and these
+// instances drain once what was launched for them has registered.
+type Replacing struct {
+	Since     time.Time    `json:"since,omitzero"`
+	Instances []InstanceID `json:"instances,omitempty"` // sorted
+}
+
+// IsZero reports whether nothing is being replaced.
+func (r Replacing) IsZero() bool { return len(r.Instances) == 0 }
 
 // SeenService is what is remembered of a service from plan to plan: how it scales out, and
 // whether its tasks fail for another reason than a want of room.

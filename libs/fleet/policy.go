@@ -20,6 +20,7 @@ type Policy struct {
 	Headroom    Headroom        `json:"headroom,omitzero" desc:"room to keep free for tasks to come"`
 	ScaleDown   ScaleDown       `json:"scaleDown,omitzero" desc:"when and how fast instances are removed"`
 	Drain       DrainPolicy     `json:"drain,omitzero" desc:"how an instance is emptied"`
+	Schedules   Schedules       `json:"schedules,omitzero" desc:"times at which the cluster is down"`
 	Boot        BootPolicy      `json:"boot,omitzero" desc:"what is expected of a new instance"`
 	LaunchSpecs []LaunchSpec    `json:"launchSpecs" desc:"what instances may be launched from; unset fields are taken from the first one"`
 	Attributes  AttributePolicy `json:"attributes,omitzero" desc:"names of the tags and attributes that Neap reads and writes"`
@@ -35,6 +36,19 @@ type Limits struct {
 	MaxVCPUs     int64 `json:"maxVCPUs,omitempty" desc:"vCPUs never to exceed; 0 is no such limit"`
 	MaxMemoryGiB int64 `json:"maxMemoryGiB,omitempty" desc:"memory never to exceed; 0 is no such limit"`
 	LaunchBurst  int   `json:"launchBurst,omitempty" desc:"instances launched in one plan at most; default the larger of 10 and a tenth of the cluster"`
+
+	Schedule []LimitsWindow `json:"schedule,omitempty" desc:"times of the week with another minimum; the first that holds counts"`
+}
+
+// LimitsWindow is a time of the week with another minimum of instances.
+type LimitsWindow struct {
+	WeekWindow   `yaml:",inline"`
+	MinInstances *int `json:"minInstances" desc:"as limits.minInstances; 0 is none"`
+}
+
+// Schedules say when the cluster is down.
+type Schedules struct {
+	Shutdown []WeekWindow `json:"shutdown,omitempty" desc:"times of the week at which no instance is kept and none is launched: tasks are stopped, and wait until it is over"`
 }
 
 // ScaleUp says how eagerly instances are launched for what waits.
@@ -64,7 +78,7 @@ type Headroom struct {
 	Percentage int            `json:"percentage,omitempty" desc:"share of the resources that tasks request, kept free in units of the mean task"`
 
 	AutomaticPercentage int              `json:"automaticPercentage,omitempty" desc:"share of the resources that tasks request, kept free in units like the tasks of the services that scaled out most lately, where these may run"`
-	Schedule            []HeadroomWindow `json:"schedule,omitempty" desc:"times of the week with other headroom; the first that holds counts"`
+	Schedule            []HeadroomWindow `json:"schedule,omitempty" desc:"times of the week with other headroom; the first that holds counts; begin early, for instances take minutes to boot"`
 }
 
 // HeadroomUnit is a number of equal units of free room.
@@ -82,13 +96,21 @@ func (u *HeadroomUnit) Needs() Resources {
 	return Resources{CPUUnits: u.CPUUnits, MemoryMiB: u.MemoryMiB, GPUs: u.GPUs}
 }
 
+// WeekWindow is a time of the week, every week. It is written in the time of a zone, so that
+// it moves with daylight saving time, or at an offset, so that it does not.
+type WeekWindow struct {
+	Days      []Weekday `json:"days,omitempty" desc:"days on which it begins: mon, tue, wed, thu, fri, sat, sun; empty is every day"`
+	From      TimeOfDay `json:"from" desc:"when it begins, such as 07:45"`
+	To        TimeOfDay `json:"to" desc:"when it ends, such as 18:00; at or before from it ends on the next day"`
+	ToDay     Weekday   `json:"toDay,omitempty" desc:"day on which it ends, if that is neither the day on which it begins nor the next: fri 20:00 to mon 07:00"`
+	TimeZone  string    `json:"timeZone,omitempty" desc:"time zone of from and to, such as Europe/Berlin, with its daylight saving time; default UTC"`
+	UTCOffset string    `json:"utcOffset,omitempty" desc:"instead of timeZone: a fixed offset such as +02:00, without daylight saving time"`
+}
+
 // HeadroomWindow is a time of the week with other headroom: what it sets stands in the
 // place of what the policy says otherwise, what it leaves out stays as it is.
 type HeadroomWindow struct {
-	Days      []Weekday `json:"days,omitempty" desc:"days on which it begins: mon, tue, wed, thu, fri, sat, sun; empty is every day"`
-	From      TimeOfDay `json:"from" desc:"when it begins, such as 07:45: instances take minutes to boot"`
-	To        TimeOfDay `json:"to" desc:"when it ends, such as 18:00; at or before from it ends on the next day"`
-	UTCOffset string    `json:"utcOffset,omitempty" desc:"of from and to, such as +02:00; default +00:00; there is no daylight saving time"`
+	WeekWindow `yaml:",inline"`
 
 	Units               []HeadroomUnit `json:"units,omitempty" desc:"units of a fixed size"`
 	Percentage          *int           `json:"percentage,omitempty" desc:"as headroom.percentage; 0 is none"`
@@ -103,7 +125,19 @@ type ScaleDown struct {
 	StableFor       Duration `json:"stableFor,omitempty" desc:"how long an instance must have been unneeded; default 5m"`
 	Cooldown        Duration `json:"cooldown,omitempty" desc:"wait after the last launch or removal; default 5m"`
 	MinLifetime     Duration `json:"minLifetime,omitempty" desc:"age below which no instance is removed; default 10m"`
+	Replace         *bool    `json:"replace,omitempty" desc:"replace instances by others that cost less for the same tasks, which moves tasks; default false"`
+	ReplaceSavings  int      `json:"replaceSavings,omitempty" desc:"percent that a replacement has to save of what the instances cost; default 5"`
 	StandaloneTasks bool     `json:"standaloneTasks,omitempty" desc:"remove instances that run standalone tasks; these are lost, for ECS never moves them"`
+
+	Windows   []WeekWindow `json:"windows,omitempty" desc:"maintenance windows: instances are removed and replaced within these only; empty is always"`
+	Blackouts []WeekWindow `json:"blackouts,omitempty" desc:"times of the week at which no instance is removed or replaced, maintenance window or not"`
+}
+
+// SpecScaleDown says what is different when instances of a launch spec are removed.
+type SpecScaleDown struct {
+	Restrict      bool `json:"restrict,omitempty" desc:"remove only instances on which nothing but daemon tasks runs"`
+	MaxPercentage int  `json:"maxPercentage,omitempty" desc:"share of its instances that may drain at once, and always at least one; 0 is no such limit"`
+	MaxInstances  int  `json:"maxInstances,omitempty" desc:"instances of it that may drain at once; 0 is no such limit"`
 }
 
 // DrainPolicy says how an instance is emptied.
@@ -148,11 +182,14 @@ type LaunchSpec struct {
 	Orientation     Orientation       `json:"orientation,omitempty" desc:"how to weigh a low price against a spot instance that stays: cheapest, costOriented, balanced (default) or availability; see below"`
 	SpotPercentage  *int              `json:"spotPercentage,omitempty" desc:"share of its instances to run on spot; default 0, for spot can be taken away"`
 	SpotFallback    *bool             `json:"spotFallback,omitempty" desc:"use on-demand when no spot offering has capacity; default true"`
+	MinInstances    int               `json:"minInstances,omitempty" desc:"instances of this launch spec to keep, however idle"`
 	MaxInstances    int               `json:"maxInstances,omitempty" desc:"instances of this launch spec never to exceed; 0 is no such limit"`
 	MaxVCPUs        int64             `json:"maxVCPUs,omitempty" desc:"vCPUs of its instances never to exceed; 0 is no such limit"`
 	MaxMemoryGiB    int64             `json:"maxMemoryGiB,omitempty" desc:"memory of its instances never to exceed; 0 is no such limit"`
 	ReservedMemory  int64             `json:"reservedMemoryMiB,omitempty" desc:"MiB that the agent keeps for the system (ECS_RESERVED_MEMORY)"`
 	ENITrunking     bool              `json:"eniTrunking,omitempty" desc:"the account setting awsvpcTrunking is on for its instance role"`
+	ScaleDown       SpecScaleDown     `json:"scaleDown,omitzero" desc:"how its instances are removed, beside what scaleDown of the policy says; not taken from the first launch spec"`
+	Drain           DrainPolicy       `json:"drain,omitzero" desc:"how its instances are emptied; what is not set is as drain of the policy says"`
 }
 
 // OperatingSystem is what the instances of a launch spec run.
@@ -309,15 +346,16 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 
 // Default values of a policy, each on the safe side.
 const (
-	defaultMaxPercentage = 10               // of the cluster at once, as the reference product
-	defaultStableFor     = 5 * time.Minute  // shorter flaps with services that scale often
-	defaultCooldown      = 5 * time.Minute  // ECS needs minutes to settle after a change
-	defaultMinLifetime   = 10 * time.Minute // below it, what was just paid for is thrown away
-	defaultDrainTimeout  = 15 * time.Minute // load balancers alone take 5 to deregister
-	defaultBootTimeout   = 7 * time.Minute  // Linux registers within 2, p95
-	defaultWindowsBoot   = 15 * time.Minute // Windows takes 3 to 10
-	defaultGiveUpAfter   = 2 * time.Hour    // as the reference product: launches did not help
-	defaultStandaloneFor = 10 * time.Minute // an instance boots in two, and who asked has asked again by then
+	defaultReplaceSavings = 5                // percent: what is less is not worth moving tasks for
+	defaultMaxPercentage  = 10               // of the cluster at once, as the reference product
+	defaultStableFor      = 5 * time.Minute  // shorter flaps with services that scale often
+	defaultCooldown       = 5 * time.Minute  // ECS needs minutes to settle after a change
+	defaultMinLifetime    = 10 * time.Minute // below it, what was just paid for is thrown away
+	defaultDrainTimeout   = 15 * time.Minute // load balancers alone take 5 to deregister
+	defaultBootTimeout    = 7 * time.Minute  // Linux registers within 2, p95
+	defaultWindowsBoot    = 15 * time.Minute // Windows takes 3 to 10
+	defaultGiveUpAfter    = 2 * time.Hour    // as the reference product: launches did not help
+	defaultStandaloneFor  = 10 * time.Minute // an instance boots in two, and who asked has asked again by then
 )
 
 // WithDefaults returns the policy with every default filled in and every launch spec
@@ -329,6 +367,8 @@ func (p Policy) WithDefaults() Policy {
 	p.ScaleUp.GiveUpAfter = or(p.ScaleUp.GiveUpAfter, Duration(defaultGiveUpAfter))
 	p.ScaleUp.StandaloneFor = or(p.ScaleUp.StandaloneFor, Duration(defaultStandaloneFor))
 	p.ScaleDown.Enabled = orPointer(p.ScaleDown.Enabled, true)
+	p.ScaleDown.Replace = orPointer(p.ScaleDown.Replace, false)
+	p.ScaleDown.ReplaceSavings = or(p.ScaleDown.ReplaceSavings, defaultReplaceSavings)
 	p.ScaleDown.MaxPercentage = or(p.ScaleDown.MaxPercentage, defaultMaxPercentage)
 	p.ScaleDown.StableFor = or(p.ScaleDown.StableFor, Duration(defaultStableFor))
 	p.ScaleDown.Cooldown = or(p.ScaleDown.Cooldown, Duration(defaultCooldown))
@@ -349,8 +389,8 @@ func (p Policy) WithDefaults() Policy {
 }
 
 // inherit completes a launch spec from the first one of the policy. What identifies a
-// spec (name, attributes, limits) is never inherited, and what is written for one operating
-// system not by a spec for the other.
+// spec (name, attributes, limits) is never inherited, nor is how its instances are removed,
+// and what is written for one operating system not by a spec for the other.
 func (l LaunchSpec) inherit(from *LaunchSpec) LaunchSpec {
 	theirs := or(from.OperatingSystem, systemOf(from.Images))
 	if l.OperatingSystem == "" {
@@ -419,6 +459,16 @@ func (p *Policy) Spec(name LaunchSpecName) (*LaunchSpec, bool) {
 		}
 	}
 	return nil, false
+}
+
+// DrainOf says how instances of a launch spec are emptied: as the spec says, and else as the
+// policy does.
+func (p *Policy) DrainOf(name LaunchSpecName) DrainPolicy {
+	d := p.Drain
+	if spec, ok := p.Spec(name); ok {
+		d.Timeout, d.OnTimeout = or(spec.Drain.Timeout, d.Timeout), or(spec.Drain.OnTimeout, d.OnTimeout)
+	}
+	return d
 }
 
 func or[T comparable](v, otherwise T) T {

@@ -36,10 +36,13 @@ const (
 	ReasonDemand      ReasonCode = "demand"       // launch: tasks fit nowhere
 	ReasonHeadroom    ReasonCode = "headroom"     // launch: headroom is missing
 	ReasonMinimum     ReasonCode = "minimum"      // launch: below minInstances
+	ReasonSpecMinimum ReasonCode = "spec-minimum" // launch: below minInstances of a launch spec
 	ReasonReplace     ReasonCode = "replace"      // launch: tasks have to leave their instance
+	ReasonCheaper     ReasonCode = "cheaper"      // launch: the same tasks cost less on other instances
 	ReasonIdle        ReasonCode = "idle"         // drain: all tasks fit elsewhere
 	ReasonEmpty       ReasonCode = "empty"        // drain: nothing but daemon tasks on it
 	ReasonLosable     ReasonCode = "losable"      // drain: the policy lets its standalone tasks be lost
+	ReasonReplaced    ReasonCode = "replaced"     // drain: cheaper instances have taken its place
 	ReasonInterrupted ReasonCode = "interrupted"  // drain: AWS is taking the instance
 	ReasonNeeded      ReasonCode = "needed-again" // restore: the instance is needed after all
 	ReasonForgotten   ReasonCode = "forgotten"    // restore: draining, and nobody is at it
@@ -83,9 +86,15 @@ const (
 	ReasonAwaited      ReasonCode = "awaited"         // kept: tasks wait that ECS will place here on its next try
 	ReasonDeadlock     ReasonCode = "deadlock"        // kept: minimum and maximum healthy percent leave ECS no move
 	ReasonAgentAway    ReasonCode = "agent-away"      // kept: its agent is not connected, so nothing on it is certain
+	ReasonNoCheaper    ReasonCode = "no-cheaper"      // kept: no other choice of instances saves enough
+	ReasonSuccessor    ReasonCode = "successor"       // kept: it takes the place of instances that are still there
 	ReasonFailing      ReasonCode = "launches-fail"   // kept: what cannot be replaced is no surplus
 	ReasonSetback      ReasonCode = "setback"         // not tried again yet: it failed, and would again
-	ReasonDeploying    ReasonCode = "deploying"       // kept: a service on it is being deployed
+	ReasonDeploying    ReasonCode = "deploying"       // kept: a service on it is being deployed, and the deployment needs the task or leaves ECS no move
+	ReasonHours        ReasonCode = "hours"           // kept: the policy removes nothing at this time of the week
+	ReasonOnlyEmpty    ReasonCode = "only-empty"      // kept: its launch spec lets only empty instances go
+	ReasonShutdown     ReasonCode = "shutdown"        // drain, no launch: the policy wants no instance at this time of the week
+	ReasonFlap         ReasonCode = "flap"            // no launch: as much was removed a moment ago
 )
 
 // words has a sentence for each code; {name} stands for the fact of that name and
@@ -94,10 +103,13 @@ var words = map[ReasonCode]string{
 	ReasonDemand:       "{tasks} of {for} fit on no instance, running or booting",
 	ReasonHeadroom:     "headroom lacks {missing} of {wanted} units",
 	ReasonMinimum:      "the policy keeps at least {min} instances and there are {have}",
+	ReasonSpecMinimum:  "the policy keeps at least {min} instances of launch spec {spec} and there are {have}",
+	ReasonCheaper:      "{instances} instances for {before} hold what {launches} others do for {after}, {share} % less; {tasks} tasks move",
 	ReasonReplace:      "{tasks} of {for} have to leave their instances and fit on no other",
 	ReasonIdle:         "its {tasks} tasks all fit elsewhere, for {for}; utilization {utilization}",
 	ReasonEmpty:        "nothing but daemon tasks has run on it for {for}",
 	ReasonLosable:      "its {tasks} service tasks fit elsewhere and the policy lets its {lost} standalone tasks be lost, for {for}",
+	ReasonReplaced:     "cheaper instances have taken its place: its {tasks} tasks fit there; utilization {utilization}",
 	ReasonInterrupted:  "AWS gave a {notice} notice at {at}",
 	ReasonNeeded:       "{needs} needs the room, and undoing the drain is cheaper than a launch",
 	ReasonForgotten:    "it is draining, marked as ours, and no drain has it in hand",
@@ -137,9 +149,15 @@ var words = map[ReasonCode]string{
 	ReasonAwaited:      "{count} waiting tasks fit on it and ECS has yet to place them",
 	ReasonDeadlock:     "service {service} wants {desired} tasks with {min}–{max} % healthy, which leaves ECS no move",
 	ReasonAgentAway:    "its agent is not connected",
+	ReasonNoCheaper:    "{looked} instances cost more than their tasks could, and no replacement of them saves {threshold} % or more; Neap looks again in {wait}",
+	ReasonSuccessor:    "it takes the place of {instances} instances that are still there",
 	ReasonFailing:      "launches fail ({why}), so nothing is given away",
 	ReasonSetback:      "{what} fails ({why}), {times} in a row so far; the next try is at {until}",
-	ReasonDeploying:    "service {service} is being deployed",
+	ReasonDeploying:    "service {service} is being deployed: {why}",
+	ReasonHours:        "it could go, but {why}",
+	ReasonOnlyEmpty:    "launch spec {spec} lets only empty instances go, and {tasks} tasks run on it",
+	ReasonShutdown:     "the cluster is shut down: {window}",
+	ReasonFlap:         "an instance of at least that size ({type}) was removed {age} ago; for headroom Neap waits {wait} before it launches as much again",
 }
 
 // Fact returns the value of a fact, or "" if there is none of that name.

@@ -342,6 +342,9 @@ func (p *Policy) Validate() error {
 	if v := p.ScaleDown.MaxPercentage; v < 1 || v > 100 {
 		bad.add("scaleDown.maxPercentage", "%d; use 1 to 100, 10 is usual", v)
 	}
+	if v := p.ScaleDown.ReplaceSavings; v < 1 || v > 100 {
+		bad.add("scaleDown.replaceSavings", "%d; use 1 to 100 percent, 5 is usual; replace: false switches it off", v)
+	}
 	for _, d := range [...]struct {
 		field    string
 		v        Duration
@@ -350,7 +353,7 @@ func (p *Policy) Validate() error {
 		{"scaleDown.stableFor", p.ScaleDown.StableFor, time.Second, 24 * time.Hour},
 		{"scaleDown.cooldown", p.ScaleDown.Cooldown, time.Second, 24 * time.Hour},
 		{"scaleDown.minLifetime", p.ScaleDown.MinLifetime, time.Second, 30 * 24 * time.Hour},
-		{"drain.timeout", p.Drain.Timeout, 30 * time.Second, 48 * time.Hour},
+		{"drain.timeout", p.Drain.Timeout, shortestDrain, longestDrain},
 		{"boot.timeout", p.Boot.Timeout, time.Minute, time.Hour},
 		{"boot.windowsTimeout", p.Boot.WindowsTimeout, time.Minute, time.Hour},
 	} {
@@ -359,6 +362,7 @@ func (p *Policy) Validate() error {
 		}
 	}
 	oneOf(&bad, "drain.onTimeout", p.Drain.OnTimeout, TimeoutStop, TimeoutRestore)
+	p.validateTimes(&bad)
 	if len(p.LaunchSpecs) == 0 {
 		bad.add("launchSpecs", "none; at least one is needed to launch anything")
 	}
@@ -462,6 +466,7 @@ func (l *LaunchSpec) validate(p *problems, at string) {
 	if len(l.Attributes) > maxAttributes {
 		p.add(at+".attributes", "%d; at most %d", len(l.Attributes), maxAttributes)
 	}
+	l.validateRemoval(p, at)
 	l.validateMachine(p, at)
 	l.Types.validate(p, at+".instanceTypes")
 }

@@ -83,20 +83,49 @@ func TestPolicyValidate(t *testing.T) {
 		"a price that is none": {func(p *fleet.Policy) { p.LaunchSpecs[0].Types.MaxPrice = math.NaN() }, "maxPrice NaN"},
 		"automatic of 201":     {func(p *fleet.Policy) { p.Headroom.AutomaticPercentage = 201 }, "headroom.automaticPercentage: 201; use 0 to 200"},
 		"no such day": {func(p *fleet.Policy) {
-			p.Headroom.Schedule = []fleet.HeadroomWindow{{Days: []fleet.Weekday{"monday"}, From: "08:00", To: "09:00", Off: true}}
+			p.Headroom.Schedule = []fleet.HeadroomWindow{{WeekWindow: fleet.WeekWindow{Days: []fleet.Weekday{"monday"}, From: "08:00", To: "09:00"}, Off: true}}
 		}, `headroom.schedule[0].days: "monday" is unknown`},
 		"no time of day": {func(p *fleet.Policy) {
-			p.Headroom.Schedule = []fleet.HeadroomWindow{{From: "8", To: "09:00", Off: true}}
+			p.Headroom.Schedule = []fleet.HeadroomWindow{{WeekWindow: fleet.WeekWindow{From: "8", To: "09:00"}, Off: true}}
 		}, `headroom.schedule[0].from: "8"; write hours and minutes`},
 		"no offset": {func(p *fleet.Policy) {
-			p.Headroom.Schedule = []fleet.HeadroomWindow{{From: "08:00", To: "09:00", UTCOffset: "CET", Off: true}}
+			p.Headroom.Schedule = []fleet.HeadroomWindow{{WeekWindow: fleet.WeekWindow{From: "08:00", To: "09:00", UTCOffset: "CET"}, Off: true}}
 		}, `utcOffset: "CET"`},
-		"idle window": {func(p *fleet.Policy) { p.Headroom.Schedule = []fleet.HeadroomWindow{{From: "08:00", To: "09:00"}} }, "changes nothing"},
+		"no such zone": {func(p *fleet.Policy) {
+			p.ScaleDown.Windows = []fleet.WeekWindow{{From: "08:00", To: "09:00", TimeZone: "CETT"}}
+		}, `scaleDown.windows[0].timeZone: "CETT" is unknown; write a name`},
+		"zone and offset": {func(p *fleet.Policy) {
+			p.ScaleDown.Blackouts = []fleet.WeekWindow{{From: "08:00", To: "09:00", TimeZone: "UTC", UTCOffset: "+01:00"}}
+		}, "scaleDown.blackouts[0].utcOffset"},
+		"ends on a day, begins on any": {func(p *fleet.Policy) {
+			p.Schedules.Shutdown = []fleet.WeekWindow{{From: "20:00", To: "07:00", ToDay: "mon"}}
+		}, "schedules.shutdown[0].days: none, and toDay is mon"},
+		"shut down without scale-down": {func(p *fleet.Policy) {
+			p.Schedules.Shutdown, p.ScaleDown.Enabled = []fleet.WeekWindow{{From: "20:00", To: "07:00"}}, new(bool)
+		}, "schedules.shutdown: set, and scaleDown.enabled is false"},
+		"window without a minimum": {func(p *fleet.Policy) {
+			p.Limits.Schedule = []fleet.LimitsWindow{{WeekWindow: fleet.WeekWindow{From: "20:00", To: "07:00"}}}
+		}, "limits.schedule[0].minInstances: not set"},
+		"window above the maximum": {func(p *fleet.Policy) {
+			p.Limits.Schedule = []fleet.LimitsWindow{{WeekWindow: fleet.WeekWindow{From: "20:00", To: "07:00"}, MinInstances: number(51)}}
+		}, "limits.schedule[0].minInstances: 51; use 0 to limits.maxInstances (50)"},
+		"spec minimum above maximum": {func(p *fleet.Policy) {
+			p.LaunchSpecs[0].MinInstances, p.LaunchSpecs[0].MaxInstances = 3, 2
+		}, "launchSpecs[0].minInstances: 3"},
+		"spec budget of 101": {func(p *fleet.Policy) { p.LaunchSpecs[0].ScaleDown.MaxPercentage = 101 }, "launchSpecs[0].scaleDown.maxPercentage: 101"},
+		"spec budget of -1":  {func(p *fleet.Policy) { p.LaunchSpecs[0].ScaleDown.MaxInstances = -1 }, "launchSpecs[0].scaleDown.maxInstances: -1"},
+		"spec drains at once": {func(p *fleet.Policy) {
+			p.LaunchSpecs[0].Drain.Timeout = fleet.Duration(time.Second)
+		}, "launchSpecs[0].drain.timeout: 1s; use 30s to"},
+		"spec waits for ever": {func(p *fleet.Policy) { p.LaunchSpecs[0].Drain.OnTimeout = "wait" }, `launchSpecs[0].drain.onTimeout: "wait" is unknown`},
+		"idle window": {func(p *fleet.Policy) {
+			p.Headroom.Schedule = []fleet.HeadroomWindow{{WeekWindow: fleet.WeekWindow{From: "08:00", To: "09:00"}}}
+		}, "changes nothing"},
 		"off and on": {func(p *fleet.Policy) {
-			p.Headroom.Schedule = []fleet.HeadroomWindow{{From: "08:00", To: "09:00", Off: true, Percentage: number(5)}}
+			p.Headroom.Schedule = []fleet.HeadroomWindow{{WeekWindow: fleet.WeekWindow{From: "08:00", To: "09:00"}, Off: true, Percentage: number(5)}}
 		}, "use one of the two"},
 		"scheduled empty unit": {func(p *fleet.Policy) {
-			p.Headroom.Schedule = []fleet.HeadroomWindow{{From: "08:00", To: "09:00", Units: []fleet.HeadroomUnit{{Count: 1}}}}
+			p.Headroom.Schedule = []fleet.HeadroomWindow{{WeekWindow: fleet.WeekWindow{From: "08:00", To: "09:00"}, Units: []fleet.HeadroomUnit{{Count: 1}}}}
 		}, "headroom.schedule[0].units[0]: has no size"},
 		"short timeout": {func(p *fleet.Policy) { p.Drain.Timeout = fleet.Duration(time.Second) }, "drain.timeout: 1s; use 30s"},
 		"other version": {func(p *fleet.Policy) { p.APIVersion = "v9" }, `apiVersion: "v9" is unknown`},

@@ -10,14 +10,16 @@ import (
 // TestWindows: from counts, to does not; a window that ends before it begins goes on into
 // the next day, and belongs to the day on which it began.
 func TestWindows(t *testing.T) {
-	office := fleet.HeadroomWindow{Days: []fleet.Weekday{"mon", "fri"}, From: "08:00", To: "18:00"}
-	night := fleet.HeadroomWindow{Days: []fleet.Weekday{"sat"}, From: "22:00", To: "06:00"}
-	always := fleet.HeadroomWindow{From: "00:00", To: "24:00"}
-	delhi := fleet.HeadroomWindow{Days: []fleet.Weekday{"mon"}, From: "00:30", To: "01:30", UTCOffset: "+05:30"}
-	lima := fleet.HeadroomWindow{Days: []fleet.Weekday{"sun"}, From: "22:00", To: "23:00", UTCOffset: "-05:00"}
+	office := fleet.WeekWindow{Days: []fleet.Weekday{"mon", "fri"}, From: "08:00", To: "18:00"}
+	night := fleet.WeekWindow{Days: []fleet.Weekday{"sat"}, From: "22:00", To: "06:00"}
+	always := fleet.WeekWindow{From: "00:00", To: "24:00"}
+	delhi := fleet.WeekWindow{Days: []fleet.Weekday{"mon"}, From: "00:30", To: "01:30", UTCOffset: "+05:30"}
+	lima := fleet.WeekWindow{Days: []fleet.Weekday{"sun"}, From: "22:00", To: "23:00", UTCOffset: "-05:00"}
+	weekend := fleet.WeekWindow{Days: []fleet.Weekday{"fri"}, From: "20:00", To: "07:00", ToDay: "mon", TimeZone: "Europe/Berlin"}
+	week := fleet.WeekWindow{Days: []fleet.Weekday{"mon"}, From: "08:00", To: "08:00", ToDay: "mon"}
 	for _, c := range []struct {
 		name   string
-		window fleet.HeadroomWindow
+		window fleet.WeekWindow
 		at     string // Monday is 2026-03-16
 		want   bool
 	}{
@@ -35,7 +37,15 @@ func TestWindows(t *testing.T) {
 		{"Monday in Delhi is Sunday in Greenwich", delhi, "2026-03-15T19:00:00Z", true},
 		{"and not Monday", delhi, "2026-03-16T19:00:00Z", false},
 		{"Sunday in Lima is Monday in Greenwich", lima, "2026-03-16T03:30:00Z", true},
-		{"never: no time of day", fleet.HeadroomWindow{From: "25:00", To: "26:00"}, "2026-03-16T12:00:00Z", false},
+		{"the weekend has not begun", weekend, "2026-03-20T18:59:00Z", false},
+		{"begins on Friday evening, an hour ahead in winter", weekend, "2026-03-20T19:00:00Z", true},
+		{"goes on over Sunday", weekend, "2026-03-22T03:00:00Z", true},
+		{"ends on Monday, an hour later in winter", weekend, "2026-03-23T05:59:00Z", true},
+		{"than in summer", weekend, "2026-03-30T05:00:00Z", false},
+		{"a second before that", weekend, "2026-03-30T04:59:59Z", true},
+		{"from Monday to Monday is all week", week, "2026-03-16T07:59:00Z", true},
+		{"never: no such zone", fleet.WeekWindow{From: "00:00", To: "24:00", TimeZone: "Mars/Olympus"}, "2026-03-16T12:00:00Z", false},
+		{"never: no time of day", fleet.WeekWindow{From: "25:00", To: "26:00"}, "2026-03-16T12:00:00Z", false},
 	} {
 		at := must(time.Parse(time.RFC3339, c.at))
 		if got := c.window.Holds(at); got != c.want {
@@ -52,9 +62,9 @@ func TestHeadroomAt(t *testing.T) {
 	h := fleet.Headroom{
 		Units: []fleet.HeadroomUnit{{CPUUnits: 1, Count: 1}}, Percentage: 5, AutomaticPercentage: 7,
 		Schedule: []fleet.HeadroomWindow{
-			{From: "08:00", To: "09:00", Percentage: &none},
-			{From: "08:30", To: "10:00", Units: []fleet.HeadroomUnit{{CPUUnits: 2, Count: 9}}},
-			{From: "10:00", To: "11:00", Off: true},
+			{WeekWindow: fleet.WeekWindow{From: "08:00", To: "09:00"}, Percentage: &none},
+			{WeekWindow: fleet.WeekWindow{From: "08:30", To: "10:00"}, Units: []fleet.HeadroomUnit{{CPUUnits: 2, Count: 9}}},
+			{WeekWindow: fleet.WeekWindow{From: "10:00", To: "11:00"}, Off: true},
 		},
 	}
 	at := func(clock string) fleet.Headroom {

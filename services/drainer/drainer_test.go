@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/neap-project/neap/libs/adapters/bus"
 	"github.com/neap-project/neap/libs/adapters/cloud"
 	"github.com/neap-project/neap/libs/adapters/cloud/awssim/awstest"
 	"github.com/neap-project/neap/libs/adapters/executor"
@@ -301,7 +302,7 @@ func TestRefused(t *testing.T) {
 		},
 		"an instance that a person keeps": {
 			before: func(r *room, id fleet.InstanceID, _ fleet.ContainerInstanceID) {
-				if err := r.Bus.Control().Protect(r.Context(), executortest.Cluster, id, "ann", "I look at it"); err != nil {
+				if err := r.Bus.Control().Protect(r.Context(), executortest.Cluster, id, bus.Protection{By: "ann", Why: "I look at it"}); err != nil {
 					r.Fatal(err)
 				}
 			},

@@ -361,7 +361,7 @@ func TestANoticeIsKeptUntilTheInstanceIsGone(t *testing.T) {
 func TestAProtectedInstanceIsMarked(t *testing.T) {
 	b := newBench(t)
 	b.apply(web)
-	b.must(b.bus.Control().Protect(t.Context(), web, b.instance, "ann", "debugging"))
+	b.must(b.bus.Control().Protect(t.Context(), web, b.instance, bus.Protection{By: "ann", Why: "debugging"}))
 	b.run(b.watcher(""))
 	b.awaitSnapshot("the instance is protected", func(s *fleet.Snapshot) bool {
 		return len(s.Instances) == 1 && strings.Contains(s.Instances[0].Protected, "debugging")

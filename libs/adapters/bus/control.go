@@ -146,16 +146,38 @@ func protectKey(cluster fleet.ClusterName, id fleet.InstanceID) (string, error) 
 	return keyProtect + "." + cluster.Key() + "." + string(id), nil
 }
 
-// Protect keeps an instance: Neap does not remove it of its own will until Unprotect.
-func (c *Control) Protect(ctx context.Context, cluster fleet.ClusterName, id fleet.InstanceID, by, why string) error {
+// Protection is why a person wants an instance kept.
+type Protection struct {
+	By    string    `json:"by"`
+	Why   string    `json:"why"`
+	At    time.Time `json:"at"`
+	Until time.Time `json:"until,omitzero"` // zero is until Unprotect
+}
+
+// String is the protection for people: "ann: debugging, until 2026-03-14T18:00:00Z".
+func (p Protection) String() string {
+	text := p.By + ": " + p.Why
+	if !p.Until.IsZero() {
+		text += ", until " + p.Until.UTC().Format(time.RFC3339)
+	}
+	return text
+}
+
+// Protect keeps an instance: Neap does not remove it of its own will until Unprotect, or
+// until the protection ends.
+func (c *Control) Protect(ctx context.Context, cluster fleet.ClusterName, id fleet.InstanceID, p Protection) error {
 	key, err := protectKey(cluster, id)
 	if err != nil {
 		return err
 	}
-	if by == "" || why == "" {
-		return fmt.Errorf("%w: protect %s: by %q, why %q: say who does it and for what reason", fleet.ErrInvalid, id, by, why)
+	if p.By == "" || p.Why == "" {
+		return fmt.Errorf("%w: protect %s: by %q, why %q: say who does it and for what reason", fleet.ErrInvalid, id, p.By, p.Why)
 	}
-	return wrap(c.put(ctx, key, button{By: by, Why: why, At: time.Now().UTC()}), "protect %s", id)
+	p.At = time.Now().UTC()
+	if !p.Until.IsZero() && !p.Until.After(p.At) {
+		return fmt.Errorf("%w: protect %s: until %s, which is over", fleet.ErrInvalid, id, p.Until.UTC().Format(time.RFC3339))
+	}
+	return wrap(c.put(ctx, key, p), "protect %s", id)
 }
 
 // Unprotect undoes Protect. An instance that was not protected is no error.
@@ -171,21 +193,36 @@ func (c *Control) Unprotect(ctx context.Context, cluster fleet.ClusterName, id f
 
 // Protected returns the protected instances of a cluster and why each is, in words.
 func (c *Control) Protected(ctx context.Context, cluster fleet.ClusterName) (map[fleet.InstanceID]string, error) {
+	protections, err := c.Protections(ctx, cluster)
+	if err != nil {
+		return nil, err
+	}
+	words := make(map[fleet.InstanceID]string, len(protections))
+	for id, p := range protections {
+		words[id] = p.String()
+	}
+	return words, nil
+}
+
+// Protections returns the protected instances of a cluster. Those whose protection has
+// ended are left out; a record that cannot be read protects.
+func (c *Control) Protections(ctx context.Context, cluster fleet.ClusterName) (map[fleet.InstanceID]Protection, error) {
 	if err := cluster.Validate(); err != nil {
 		return nil, err
 	}
-	protected := map[fleet.InstanceID]string{}
+	protections, now := map[fleet.InstanceID]Protection{}, time.Now()
 	prefix := keyProtect + "." + cluster.Key() + "."
 	err := c.list(ctx, prefix+"*", func(e jetstream.KeyValueEntry) {
-		var b button
+		var p Protection
 		id := fleet.InstanceID(strings.TrimPrefix(e.Key(), prefix))
-		if err := json.Unmarshal(e.Value(), &b); err != nil {
-			protected[id] = "protected; the record of who and why is unreadable"
-			return
+		if err := json.Unmarshal(e.Value(), &p); err != nil {
+			p = Protection{By: "somebody", Why: "the record of who and why is unreadable"}
 		}
-		protected[id] = fmt.Sprintf("%s: %s", b.By, b.Why)
+		if p.Until.IsZero() || p.Until.After(now) {
+			protections[id] = p
+		}
 	})
-	return protected, wrap(err, "list the protected instances of %s", cluster)
+	return protections, wrap(err, "list the protected instances of %s", cluster)
 }
 
 // list calls f with every present entry whose key matches.

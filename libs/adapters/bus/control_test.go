@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/neap-project/neap/libs/adapters/bus"
 	"github.com/neap-project/neap/libs/adapters/bus/bustest"
@@ -179,10 +180,10 @@ func TestPolicies(t *testing.T) {
 
 func TestProtect(t *testing.T) {
 	c := bustest.Open(t).Control()
-	if err := c.Protect(t.Context(), "web", "i-1", "ann", "debugging"); err != nil {
+	if err := c.Protect(t.Context(), "web", "i-1", bus.Protection{By: "ann", Why: "debugging"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Protect(t.Context(), "webx", "i-2", "ann", "debugging"); err != nil {
+	if err := c.Protect(t.Context(), "webx", "i-2", bus.Protection{By: "ann", Why: "debugging"}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := c.Protected(t.Context(), "web")
@@ -197,8 +198,34 @@ func TestProtect(t *testing.T) {
 	if got, err := c.Protected(t.Context(), "web"); err != nil || len(got) != 0 {
 		t.Errorf("%v, %v", got, err)
 	}
-	if err := c.Protect(t.Context(), "web", "i-1.>", "ann", "x"); !errors.Is(err, fleet.ErrInvalid) {
+	if err := c.Protect(t.Context(), "web", "i-1.>", bus.Protection{By: "ann", Why: "x"}); !errors.Is(err, fleet.ErrInvalid) {
 		t.Errorf("hostile instance ID: %v", err)
+	}
+}
+
+// TestProtectUntil: a protection ends by itself, and one that is over before it begins is
+// refused.
+func TestProtectUntil(t *testing.T) {
+	c := bustest.Open(t).Control()
+	soon := time.Now().Add(time.Second)
+	if err := c.Protect(t.Context(), "web", "i-1", bus.Protection{By: "ann", Why: "debugging", Until: soon}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.Protected(t.Context(), "web")
+	if want := "ann: debugging, until " + soon.UTC().Format(time.RFC3339); err != nil || got["i-1"] != want {
+		t.Errorf("%v, %v; want %q", got, err, want)
+	}
+	for time.Now().Before(soon.Add(time.Minute)) {
+		if got, err = c.Protected(t.Context(), "web"); err != nil || len(got) == 0 {
+			break
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	if err != nil || len(got) != 0 || time.Now().Before(soon) {
+		t.Errorf("at %s: %v, %v", time.Now(), got, err)
+	}
+	if err := c.Protect(t.Context(), "web", "i-1", bus.Protection{By: "ann", Why: "x", Until: time.Now()}); !errors.Is(err, fleet.ErrInvalid) {
+		t.Errorf("over already: %v", err)
 	}
 }
 

@@ -141,8 +141,9 @@ func keys() []string {
 			return
 		}
 		for f := range t.Fields() {
-			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-			list = append(list, name)
+			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); !f.Anonymous {
+				list = append(list, name)
+			}
 			visit(f.Type)
 		}
 	}

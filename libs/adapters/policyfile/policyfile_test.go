@@ -88,6 +88,41 @@ func TestWriteAndReadAgain(t *testing.T) {
 	}
 }
 
+// TestWindows: the fields of a time of the week stand among those of what holds then, are
+// read strictly, written and described.
+func TestWindows(t *testing.T) {
+	const document = small + `headroom:
+  schedule:
+  - {days: [mon], from: "07:45", to: "18:00", timeZone: Europe/Berlin, percentage: 20}
+schedules:
+  shutdown:
+  - {days: [fri], from: "20:00", to: "07:00", toDay: mon}
+`
+	p, err := policyfile.Read("policy.yaml", []byte(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := p.Headroom.Schedule[0]; w.TimeZone != "Europe/Berlin" || w.From != "07:45" || *w.Percentage != 20 {
+		t.Errorf("read %+v", w)
+	}
+	written, err := policyfile.Write(&p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := policyfile.Read("again.yaml", written)
+	if err != nil || !reflect.DeepEqual(p, again) {
+		t.Errorf("%v: got %+v\nwant %+v\n%s", err, again, p, written)
+	}
+	_, err = policyfile.Read("policy.yaml", []byte(strings.Replace(document, "timeZone", "timezone", 1)))
+	if err == nil || !strings.Contains(err.Error(), `unknown key "timezone"; did you mean "timeZone"?`) {
+		t.Errorf("a misspelt key: %v", err)
+	}
+	schema, err := policyfile.Schema()
+	if err != nil || strings.Contains(string(schema), "WeekWindow") || !strings.Contains(string(schema), "with its daylight saving time") {
+		t.Errorf("the schema does not describe the fields of a window: %v", err)
+	}
+}
+
 func TestExamples(t *testing.T) {
 	files, err := filepath.Glob("../../../docs/examples/policy*.yaml")
 	if err != nil || len(files) == 0 {

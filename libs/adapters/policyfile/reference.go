@@ -18,8 +18,8 @@ func Reference() []byte {
 		"every default filled in, `neap policy schema` the JSON Schema.\n\n" +
 		"| field | type | meaning |\n|---|---|---|\n")
 	refer(&b, "", reflect.TypeFor[fleet.Policy]())
-	b.WriteString("\nFields of a launch spec that are not set are taken from the first launch spec, but for `name`, `attributes` and the limits\n" +
-		"(`maxInstances`, `maxVCPUs`, `maxMemoryGiB`).\n" +
+	b.WriteString("\nFields of a launch spec that are not set are taken from the first launch spec, but for `name`, `attributes`, the limits\n" +
+		"(`minInstances`, `maxInstances`, `maxVCPUs`, `maxMemoryGiB`), `scaleDown` and `drain`.\n" +
 		"Every instance carries the ECS attributes `" + fleet.AttributeLifecycle + "` (on-demand or spot), `" + fleet.AttributeLaunchSpec + "` and, for constraints\n" +
 		"written for another product, `" + fleet.AttributeLifecycleAlias + "` (od or spot). A service that must not run on spot says so with the placement\n" +
 		"constraint `memberOf(attribute:" + fleet.AttributeLifecycle + " == on-demand)`.\n")
@@ -80,10 +80,31 @@ booting; units that are missing are launched for. Automatic headroom is in units
 out most lately (each task by which a desired count rose counts for one, half of it a day later), where the constraints of
 these services let them run; until one has scaled out it is in units of the mean task. A window of ` + "`schedule`" + ` that
 holds stands in the place of what it sets.
+
+## Times of the week
+
+` + "`scaleDown.windows`, `scaleDown.blackouts`, `schedules.shutdown`, `limits.schedule` and `headroom.schedule`" + ` are times of the week. A
+window is on the clocks of its ` + "`timeZone`" + ` and moves with daylight saving time there. It begins on each of its days and ends on the
+same day, on the next if ` + "`to`" + ` is not after ` + "`from`" + `, or on ` + "`toDay`" + `: ` + "`{days: [fri], from: \"20:00\", to: \"07:00\", toDay: mon, timeZone: Europe/Berlin}`" + `
+is the weekend in Berlin. The zones and their rules are those of the build, not of the machine.
+
+Outside of ` + "`scaleDown.windows`" + ` and within ` + "`scaleDown.blackouts`" + ` no instance is removed or replaced by Neap's own will. What AWS takes
+back is drained and replaced at any time, and launches for tasks and headroom go on.
+
+## Shutdown
+
+Within ` + "`schedules.shutdown`" + ` the cluster goes down to no instance at all: minimum, headroom, budgets, windows, waits and the percentages
+of services do not count. All instances drain at once; ECS has nowhere to move their tasks to, and so these are stopped after the
+drain timeout. Nothing is launched, and what waits causes launches when the shutdown is over. What is protected or tagged to keep
+its instance, and standalone tasks unless ` + "`scaleDown.standaloneTasks`" + ` gives them up, keep their instance until they end.
 `
 
 func refer(b *bytes.Buffer, prefix string, t reflect.Type) {
 	for f := range t.Fields() {
+		if f.Anonymous { // its fields stand among the others
+			refer(b, prefix, f.Type)
+			continue
+		}
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		path := prefix + name
 		inner, kind := f.Type, describeType(f.Type)

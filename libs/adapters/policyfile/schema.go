@@ -80,6 +80,10 @@ func describe(s *jsonschema.Schema, t reflect.Type) {
 		return
 	}
 	for f := range t.Fields() {
+		if f.Anonymous {
+			describe(s, f.Type)
+			continue
+		}
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		property, ok := s.Properties.Get(name)
 		if !ok {

@@ -53,6 +53,7 @@ func Remember(mem fleet.Memory, p *fleet.Plan) fleet.Memory {
 		}
 	}
 	mem.Open = open
+	mem.Removed = removed(mem.Removed, p)
 	mem = Notice(mem, p)
 	mem.Shortages = slices.DeleteFunc(slices.Clone(mem.Shortages), func(s fleet.Shortage) bool {
 		return p.MadeAt.Sub(s.Until) > forgetStrikes
@@ -64,10 +65,31 @@ func Remember(mem fleet.Memory, p *fleet.Plan) fleet.Memory {
 	return mem
 }
 
+// What is remembered of removals: as long as it can matter, and no more than a message
+// holds. The oldest of so many are the least likely to be bought again.
+const (
+	rememberRemoved = time.Hour
+	mostRemoved     = 200
+)
+
+// removed adds what a plan removes of its own will, and forgets what was long ago.
+func removed(list []fleet.Removed, p *fleet.Plan) []fleet.Removed {
+	list = slices.DeleteFunc(slices.Clone(list), func(r fleet.Removed) bool { return p.MadeAt.Sub(r.At) > rememberRemoved })
+	for i := range p.Actions {
+		if d := p.Actions[i].Drain; d != nil && !d.Involuntary && !p.DryRun {
+			list = append(list, fleet.Removed{Instance: d.Instance, Type: d.Type, At: p.MadeAt})
+		}
+	}
+	return list[max(len(list)-mostRemoved, 0):]
+}
+
 // Notice folds what a plan saw, whether it was committed or changes nothing: what is idle,
 // what waits and since when, and how services do.
 func Notice(mem fleet.Memory, p *fleet.Plan) fleet.Memory {
-	mem.Idle, mem.Services = p.Idle, p.Services
+	mem.Idle, mem.Services, mem.Saving = p.Idle, p.Services, p.Saving
+	if !p.DryRun {
+		mem.Replacing = p.Replacing // nobody launches what would take their place
+	}
 	mem.Demand = nil
 	for _, d := range p.Demand {
 		mem.Demand = append(mem.Demand, fleet.DemandAge{Group: d.Group, Deployment: d.Deployment, Since: d.Since, Desired: d.Desired, Armed: d.Armed})

@@ -1,6 +1,7 @@
 package outcome_test
 
 import (
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -40,6 +41,35 @@ func TestDryRunOpensNothing(t *testing.T) {
 	p.DryRun = true
 	if mem := outcome.Remember(fleet.Memory{}, p); len(mem.Open) != 0 || !mem.LaunchedAt.IsZero() || mem.Prev != "p1" {
 		t.Errorf("a dry run launched something: %+v", mem)
+	}
+}
+
+// TestRemoved: what goes by our own will is remembered for an hour, and what AWS takes is not.
+func TestRemoved(t *testing.T) {
+	drain := func(id fleet.InstanceID, involuntary bool) fleet.Action {
+		return fleet.Action{Kind: fleet.ActionDrain, Drain: &fleet.Drain{Instance: id, Type: "m7i.large", Involuntary: involuntary}}
+	}
+	mem := outcome.Remember(fleet.Memory{}, plan("p1", at, drain("i-1", false), drain("i-2", true)))
+	if len(mem.Removed) != 1 || mem.Removed[0] != (fleet.Removed{Instance: "i-1", Type: "m7i.large", At: at}) {
+		t.Errorf("after a drain: %+v", mem.Removed)
+	}
+	dry := plan("p2", at.Add(time.Minute), drain("i-3", false))
+	dry.DryRun = true
+	if mem = outcome.Remember(mem, dry); len(mem.Removed) != 1 {
+		t.Errorf("a dry run removes nothing: %+v", mem.Removed)
+	}
+	if mem = outcome.Remember(mem, plan("p3", at.Add(time.Hour), drain("i-4", false))); len(mem.Removed) != 2 {
+		t.Errorf("an hour later: %+v", mem.Removed)
+	}
+	if mem = outcome.Remember(mem, plan("p4", at.Add(time.Hour+time.Second))); len(mem.Removed) != 1 || mem.Removed[0].Instance != "i-4" {
+		t.Errorf("and a second: %+v", mem.Removed)
+	}
+	var many []fleet.Action
+	for i := range 300 {
+		many = append(many, drain(fleet.InstanceID(fmt.Sprintf("i-%03d", i)), false))
+	}
+	if mem = outcome.Remember(mem, plan("p5", at.Add(time.Hour+time.Minute), many...)); len(mem.Removed) != 200 || mem.Removed[199].Instance != "i-299" {
+		t.Errorf("of many it remembers %d", len(mem.Removed))
 	}
 }
 

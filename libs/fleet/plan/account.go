@@ -27,6 +27,7 @@ func (d *draft) account() {
 		}
 	}
 	d.addDaemons()
+	d.carryReplacing()
 }
 
 func (d *draft) stateOf(inst *fleet.Instance, hand *fleet.Action) state {

@@ -228,7 +228,7 @@ func (d *draft) remember(w *demand) {
 // heldBack reports whether it is not the demand's fault that it is not met: Neap could not
 // launch for it, or was told not to. Such time does not count against it.
 func (d *draft) heldBack(w *demand) bool {
-	if *d.pol.DryRun {
+	if *d.pol.DryRun || d.down != nil {
 		return true
 	}
 	if w.left() == 0 {
@@ -236,7 +236,7 @@ func (d *draft) heldBack(w *demand) bool {
 	}
 	switch w.reason.Code {
 	case fleet.ReasonShortage, fleet.ReasonLimit, fleet.ReasonBudget, fleet.ReasonSetback, fleet.ReasonPaused,
-		fleet.ReasonIncomplete, fleet.ReasonStale, fleet.ReasonPace, fleet.ReasonSurge:
+		fleet.ReasonIncomplete, fleet.ReasonStale, fleet.ReasonPace, fleet.ReasonSurge, fleet.ReasonShutdown:
 		return true
 	default:
 		return false

@@ -121,14 +121,14 @@ func (d *draft) launchReason(f *fresh) fleet.Reason {
 		case l.wish.group != fleet.NoIndex:
 			tasks += l.count * f.count
 			names = append(names, d.nameOf(l.wish.group))
-			if l.wish.demands[0].from != fleet.NoIndex {
+			if len(l.wish.demands) > 0 && l.wish.demands[0].from != fleet.NoIndex {
 				moved += l.count * f.count
 			}
 		}
 	}
 	switch {
-	case f.later == forMinimum:
-		r = fleet.Because(fleet.ReasonMinimum, "cluster", "min", d.pol.Limits.MinInstances, "have", d.have)
+	case f.why.Code != "":
+		r = f.why
 	case tasks == 0:
 		r = fleet.Because(fleet.ReasonHeadroom, "headroom", "missing", missing, "wanted", wanted)
 	case moved == tasks:
@@ -154,6 +154,9 @@ func enumerate(names []string) string {
 // one per type and lifecycle, with what ruled them out.
 func (d *draft) considered(f *fresh) []fleet.Ruling {
 	const most = 6 // enough to see the choice, short enough to read
+	if len(f.together) > 0 {
+		return nil // each of the instances was chosen for another mixture of tasks
+	}
 	order := make([]int, len(d.market.offers))
 	for i := range order {
 		order[i] = i

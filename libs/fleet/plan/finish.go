@@ -7,16 +7,14 @@ import (
 	"strings"
 
 	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/libs/fleet/place"
 )
 
 // applyBudgets bounds what one plan changes, and turns the launches that are left into
 // actions: demand before headroom before the minimum.
 func (d *draft) applyBudgets() {
-	burst := d.pol.Limits.LaunchBurst
-	if burst == 0 {
-		const floor, share = 10, 10 // instances, and a tenth of the cluster
-		burst = max(floor, (len(d.states)-count(d.states, gone))/share)
-	}
+	d.holdFlaps()
+	burst := d.launchBurst()
 	wanted := 0
 	for i := range d.fresh {
 		wanted += d.fresh[i].count
@@ -42,6 +40,15 @@ func (d *draft) applyBudgets() {
 	d.capActions()
 }
 
+// launchBurst is how many instances one plan may launch.
+func (d *draft) launchBurst() int {
+	if n := d.pol.Limits.LaunchBurst; n > 0 {
+		return n
+	}
+	const floor, share = 10, 10 // instances, and a tenth of the cluster
+	return max(floor, (len(d.states)-count(d.states, gone))/share)
+}
+
 // A plan is one message of at most a megabyte, and each launch carries its launch spec.
 const (
 	launchBytes = 8 << 10   // a launch with twenty offerings, user data apart
@@ -62,13 +69,14 @@ func (d *draft) cut(f *fresh, count int, why fleet.Reason) {
 // launchAction adds the action that launches some instances.
 func (d *draft) launchAction(f *fresh) {
 	o := &d.market.offers[f.offer]
-	l := fleet.Launch{Spec: *o.spec, Lifecycle: o.Lifecycle, Count: f.count, Boot: bootTimeoutOf(d.pol, o.spec)}
+	l := fleet.Launch{Spec: *o.spec, Lifecycle: o.Lifecycle, Count: f.count, Boot: bootTimeoutOf(d.pol, o.spec), Replaces: f.later == forSaving}
 	l.Offerings = append(l.Offerings, o.Offering)
 	for _, alternative := range f.alternatives {
 		l.Offerings = append(l.Offerings, d.market.offers[alternative].Offering)
 	}
 	headroom := 0
-	for _, x := range f.loads {
+	l.Together = len(f.together) > 0
+	for _, x := range slices.Concat(f.loads, sumLoads(f.together)) {
 		switch {
 		case x.wish.unit != nil:
 			headroom += x.count
@@ -84,6 +92,22 @@ func (d *draft) launchAction(f *fresh) {
 	}
 	l.Left, l.Packing = d.leftBy(f), f.packing
 	d.act(fleet.Action{Kind: fleet.ActionLaunch, Reason: d.launchReason(f), Launch: &l})
+}
+
+// sumLoads adds up the loads that are of the same thing.
+func sumLoads(list []load) []load {
+	var sums []load
+	at := map[*place.Task]int{}
+	for _, l := range list {
+		i, ok := at[l.wish.task]
+		if !ok {
+			i = len(sums)
+			at[l.wish.task] = i
+			sums = append(sums, load{wish: l.wish})
+		}
+		sums[i].count += l.count
+	}
+	return sums
 }
 
 // capActions keeps a plan small enough for a message; what is cut comes with the next.
@@ -114,6 +138,7 @@ func (d *draft) finish() fleet.Plan {
 		d.out.Demand = append(d.out.Demand, d.answer(w))
 	}
 	d.noteServices()
+	d.out.Replacing = d.replacing
 	slices.SortFunc(d.out.Demand, func(a, b fleet.UnmetDemand) int {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Deployment, b.Deployment), cmp.Compare(a.Count, b.Count))
 	})

@@ -158,6 +158,9 @@ func (d *draft) hope() {
 // what tasks request in units of the mean task, and another in units like the tasks of the
 // services that scale out.
 func (d *draft) headroomUnits() []*unit {
+	if d.down != nil {
+		return nil
+	}
 	wanted := d.pol.Headroom.At(d.now)
 	var units []*unit
 	for i := range wanted.Units {

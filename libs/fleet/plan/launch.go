@@ -16,9 +16,11 @@ type fresh struct {
 	alternatives []int
 	loads        []load
 	count        int
-	later        int // importance: demand, headroom, minimum
+	together     []load // what all of them are to hold; then loads are empty
+	later        int    // importance: demand, headroom, minimum
 	nodes        []int
 	packing      fleet.Packing
+	why          fleet.Reason // if it is not for what its loads say
 }
 
 // What instances are launched for, the most important first.
@@ -26,6 +28,7 @@ const (
 	forDemand = iota
 	forHeadroom
 	forMinimum
+	forSaving
 )
 
 // load is a number of like things that each of the instances is to hold.
@@ -50,6 +53,10 @@ func (d *draft) launch() {
 	wishes := d.wishes()
 	if d.noLaunch != nil {
 		d.refuse(wishes, *d.noLaunch)
+		return
+	}
+	if d.down != nil {
+		d.refuse(wishes, fleet.Because(fleet.ReasonShutdown, "", "window", d.down.String()))
 		return
 	}
 	if wait := time.Duration(d.pol.ScaleUp.Cooldown); d.now.Sub(d.mem.LaunchedAt) < wait {
@@ -118,7 +125,7 @@ func (d *draft) launchable(w *demand) bool {
 		w.reason = fleet.Because(fleet.ReasonUnsized, subject, "definition", g.TaskDefinition)
 	case g.CapacityProvider != "":
 		w.reason = fleet.Because(fleet.ReasonForeignCP, subject, "provider", g.CapacityProvider)
-	case w.from == fleet.NoIndex && age >= time.Duration(d.pol.ScaleUp.GiveUpAfter):
+	case w.from == fleet.NoIndex && d.down == nil && age >= time.Duration(d.pol.ScaleUp.GiveUpAfter):
 		w.reason = fleet.Because(fleet.ReasonFutile, subject, "age", ago(age))
 	default:
 		return true
@@ -275,13 +282,8 @@ func (d *draft) unpack(p pack.Problem, s pack.Solution, open []*wish) []fresh {
 // closed to everything else.
 func (d *draft) commit(list []fresh) {
 	for _, f := range list {
-		template, _ := d.market.shelf.Node(f.offer)
-		template.Free = d.market.offers[f.offer].Capacity
-		template.UsedPorts = nil
 		for range f.count {
-			template.ID = fmt.Sprintf("new/%05d", d.cluster.Len())
-			node := d.cluster.Add(template)
-			d.reserveDaemons(node)
+			node := d.addFresh(&f)
 			d.cluster.Close(node)
 			for _, l := range f.loads {
 				d.cluster.Put(node, l.wish.task, l.count)
@@ -293,6 +295,17 @@ func (d *draft) commit(list []fresh) {
 		}
 		d.fresh = append(d.fresh, f)
 	}
+}
+
+// addFresh adds a node for an instance that is to be launched, with its daemon tasks.
+func (d *draft) addFresh(f *fresh) int {
+	template, _ := d.market.shelf.Node(f.offer)
+	template.Free = d.market.offers[f.offer].Capacity
+	template.UsedPorts = nil
+	template.ID = fmt.Sprintf("new/%05d", d.cluster.Len())
+	node := d.cluster.Add(template)
+	d.reserveDaemons(node)
+	return node
 }
 
 // credit notes that so many of a wish are launched for; a negative number takes it back.
@@ -313,40 +326,6 @@ func (x *wish) credit(n int) {
 		w.launched += take
 		n -= take
 	}
-}
-
-// keepMinimum launches the cheapest instances while there are fewer than the policy keeps.
-func (d *draft) keepMinimum() {
-	d.have = d.cluster.Len() - len(d.snap.Instances) // in flight, and fresh
-	for _, s := range d.states {
-		if s == active || s == away || s == bootingUp {
-			d.have++
-		}
-	}
-	missing := d.pol.Limits.MinInstances - d.have
-	if missing <= 0 {
-		return
-	}
-	t, err := place.Compile(&fleet.TaskGroup{Group: "minimum"})
-	if err != nil {
-		panic("plan: minimum: " + err.Error()) // it has neither expression nor strategy
-	}
-	d.market.build()
-	x := &wish{task: t, group: fleet.NoIndex, count: missing, extra: true}
-	p, open := d.problem([]*wish{x})
-	limits, ok := d.limits()
-	if len(open) == 0 || !ok {
-		return
-	}
-	p.Limits = limits
-	p.Items[0].Keys = []string{"minimum"}
-	p.Items[0].Spread = d.instancesByZone()
-	list := d.unpack(p, pack.Solve(p), open)
-	for i := range list {
-		list[i].later = forMinimum
-	}
-	list, _ = d.within(d.mixLifecycles(p, open, list))
-	d.commit(list)
 }
 
 func (d *draft) instancesByZone() map[fleet.Zone]int {

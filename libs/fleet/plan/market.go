@@ -337,6 +337,24 @@ func (m *market) offeringOf(inst *fleet.Instance) (fleet.Offering, *fleet.Launch
 	return off, spec, true
 }
 
+// weighedPrices are the prices by which the offerings of the market are compared.
+func (m *market) weighedPrices() map[fleet.OfferingKey]fleet.Price {
+	prices := make(map[fleet.OfferingKey]fleet.Price, len(m.offers))
+	for i := range m.offers {
+		prices[m.offers[i].Key()] = m.offers[i].weighed
+	}
+	return prices
+}
+
+// weighedPriceOf is what an instance counts as where it is compared with offerings: as the
+// same one if that could be launched now, else what it costs.
+func (m *market) weighedPriceOf(inst *fleet.Instance, prices map[fleet.OfferingKey]fleet.Price) fleet.Price {
+	if p, ok := prices[fleet.OfferingKey{Type: inst.Type, Zone: inst.Zone, Lifecycle: inst.Lifecycle}]; ok {
+		return p
+	}
+	return m.priceOf(inst)
+}
+
 // priceOf is what an instance costs, as far as the catalogue knows.
 func (m *market) priceOf(inst *fleet.Instance) fleet.Price {
 	t, ok := m.types[inst.Type]

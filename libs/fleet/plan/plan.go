@@ -72,7 +72,6 @@ type draft struct {
 	tasks      []*place.Task // by task group
 	daemons    []int         // task groups of daemon services
 	heldBuffer []heldTask
-	have       int     // instances that run or boot, and those that this plan launches for a need
 	explained  int     // refusals that were told in full
 	untold     int     // reasons beyond the most that a plan holds
 	services   []int32 // by task group: of the service, or fleet.NoIndex
@@ -92,6 +91,9 @@ type draft struct {
 	fresh     []fresh           // to launch
 	drains    []drain
 	acted     map[fleet.InstanceID]bool // instances that have an action, open or planned
+
+	down      *fleet.WeekWindow // it is a time of the week without instances
+	replacing fleet.Replacing   // dear instances, and those that take their place
 }
 
 // state is what an instance is to the planner.
@@ -123,6 +125,7 @@ func newDraft(snap fleet.Snapshot, pol fleet.Policy, mem fleet.Memory) *draft {
 	// A group that cannot be understood is eligible nowhere; its demand says so.
 	d.cluster, d.tasks, _ = place.FromSnapshot(s)
 	d.services = servicesOf(s)
+	d.down = fleet.Within(p.Schedules.Shutdown, s.TakenAt)
 	d.starts = startsOf(s)
 	return d
 }

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 
@@ -118,16 +117,16 @@ func (d *draft) rehearseDrains(ripe []drain, allowed int) []drain {
 			try(set[len(set)/2:])
 		}
 	}
-	rest := ripe
-	for len(rest) > 0 && len(works) < allowed && trials < mostTrials {
-		n := min(allowed-len(works), len(rest))
-		try(rest[:n])
-		rest = rest[n:]
+	rest, budgets := ripe, d.specBudgets()
+	for len(works) < allowed && trials < mostTrials {
+		set, others := d.affordable(rest, works, allowed-len(works), budgets)
+		if len(set) == 0 {
+			break
+		}
+		try(set)
+		rest = others
 	}
-	for _, c := range rest {
-		d.because(fleet.ReasonBudget, instanceSubject(&d.snap.Instances[c.instance]),
-			"limit", fmt.Sprintf("scaleDown.maxPercentage = %d", d.pol.ScaleDown.MaxPercentage), "allowed", max(allowed, 0), "wanted", len(ripe))
-	}
+	d.overBudget(rest, works, ripe, allowed, budgets)
 	return works
 }
 

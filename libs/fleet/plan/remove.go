@@ -17,6 +17,10 @@ type drain struct {
 	since       time.Time
 	tasks       int // that have to move
 	lost        int // standalone tasks, which ECS does not move
+
+	replaced    bool        // by instances that are there
+	price, loss fleet.Price // loss is what it costs beyond what is on it is worth
+	moves       int         // tasks that have to leave it
 }
 
 // removeIdle finds the instances whose tasks all fit elsewhere, least utilized first and
@@ -31,16 +35,21 @@ func (d *draft) removeIdle() {
 		return
 	}
 	d.out.Reasons = slices.Grow(d.out.Reasons, min(len(d.snap.Instances), mostReasons)) // nearly all stay, with one each
+	if d.down != nil {
+		d.shutDown()
+		return
+	}
 	candidates := d.candidates()
+	d.markReplaced(candidates)
 	m := d.cluster.Mark()
 	d.cluster.Order(d.fullestFirst())
-	free := d.spareInstances()
+	left := d.spareInstances()
 	var idle []drain
 	for _, c := range candidates {
 		inst := &d.snap.Instances[c.instance]
 		counts := d.states[c.instance] == active // what AWS takes is not counted on any more
-		if counts && free == 0 {
-			d.because(fleet.ReasonLimit, instanceSubject(inst), "limit", "limits.minInstances", "value", d.pol.Limits.MinInstances, "allowed", "none", "wanted", "the rest")
+		if field, least, kept := left.keeps(d, inst.LaunchSpec); counts && kept {
+			d.because(fleet.ReasonLimit, instanceSubject(inst), "limit", field, "value", least, "allowed", "none", "wanted", "the rest")
 			continue
 		}
 		if why, ok := d.empty(&c); !ok {
@@ -49,7 +58,7 @@ func (d *draft) removeIdle() {
 		}
 		d.countTasks(&c)
 		if counts {
-			free--
+			left.take(inst.LaunchSpec)
 		}
 		idle = append(idle, c)
 	}
@@ -61,7 +70,12 @@ func (d *draft) removeIdle() {
 		d.out.Idle = append(d.out.Idle, fleet.Idle{Instance: d.snap.Instances[c.instance].ID, Since: c.since})
 	}
 	slices.SortFunc(d.out.Idle, func(a, b fleet.Idle) int { return cmp.Compare(a.Instance, b.Instance) })
-	for _, c := range d.rehearseDrains(d.ripe(idle), d.mayDrain()) {
+	d.dropReplacing(idle)
+	ripe := d.ripe(idle)
+	if d.replaceDear(candidates, idle, ripe) {
+		return
+	}
+	for _, c := range d.rehearseDrains(ripe, d.mayDrain()) {
 		d.drain(c)
 	}
 }
@@ -126,17 +140,6 @@ func utilization(inst *fleet.Instance) float64 {
 		return float64(total-left) / float64(total)
 	}
 	return max(share(inst.Registered.CPUUnits, inst.Remaining.CPUUnits), share(inst.Registered.MemoryMiB, inst.Remaining.MemoryMiB))
-}
-
-// spareInstances is how many may go before there are fewer than the policy keeps.
-func (d *draft) spareInstances() int {
-	have := 0
-	for _, s := range d.states {
-		if s == active || s == away {
-			have++
-		}
-	}
-	return max(have-d.pol.Limits.MinInstances, 0)
 }
 
 // empty moves what is on an instance to others, fullest first, or says what would not fit.
@@ -288,7 +291,7 @@ func (d *draft) unitOf(t *place.Task) *unit {
 func (d *draft) ripe(idle []drain) []drain {
 	stable, cooldown := time.Duration(d.pol.ScaleDown.StableFor), time.Duration(d.pol.ScaleDown.Cooldown)
 	quiet := d.quietFor()
-	trouble := d.trouble()
+	trouble, closed := d.trouble(), d.closedHours()
 	hoped := 0 // what may still be needed as headroom is no surplus
 	for _, u := range d.units {
 		hoped += u.hoped
@@ -296,7 +299,7 @@ func (d *draft) ripe(idle []drain) []drain {
 	var ripe []drain
 	for _, c := range idle {
 		subject := instanceSubject(&d.snap.Instances[c.instance])
-		hurry := d.states[c.instance] == noticed && !d.restores()
+		hurry := (d.states[c.instance] == noticed || c.replaced) && !d.restores()
 		long := d.now.Sub(c.since)
 		switch {
 		case trouble != nil:
@@ -305,6 +308,10 @@ func (d *draft) ripe(idle []drain) []drain {
 			d.out.Reasons = append(d.out.Reasons, why)
 		case hoped > 0:
 			d.because(fleet.ReasonUnsettled, subject, "missing", hoped, "wanted", d.headroomWanted())
+		case closed != nil && d.states[c.instance] != noticed:
+			why := *closed
+			why.Subject = subject
+			d.note(why)
 		case long < stable && !hurry:
 			d.because(fleet.ReasonUnstable, subject, "for", ago(long), "wait", ago(stable))
 		case quiet < cooldown && !hurry:
@@ -386,6 +393,8 @@ func (d *draft) drain(c drain) {
 	switch {
 	case d.states[c.instance] == noticed:
 		why = fleet.Because(fleet.ReasonInterrupted, subject, "notice", inst.Notice.Kind, "at", inst.Notice.At.UTC().Format(time.RFC3339))
+	case c.replaced:
+		why = fleet.Because(fleet.ReasonReplaced, subject, "tasks", c.tasks, "utilization", fmt.Sprintf("%.0f %%", 100*c.utilization))
 	case c.lost > 0:
 		why = fleet.Because(fleet.ReasonLosable, subject, "lost", c.lost, "tasks", c.tasks, "for", long)
 	case c.tasks == 0:
@@ -398,9 +407,13 @@ func (d *draft) drain(c drain) {
 
 func (d *draft) drainAction(i int, why fleet.Reason, involuntary bool) {
 	inst := &d.snap.Instances[i]
+	how := d.pol.DrainOf(inst.LaunchSpec)
+	if d.down != nil {
+		how.OnTimeout = fleet.TimeoutStop // there is nowhere to go
+	}
 	a := fleet.Drain{
-		Instance: inst.ID, ContainerInstance: inst.ContainerInstance, Involuntary: involuntary,
-		Timeout: d.pol.Drain.Timeout, OnTimeout: d.pol.Drain.OnTimeout, StandaloneTasks: d.pol.ScaleDown.StandaloneTasks,
+		Instance: inst.ID, ContainerInstance: inst.ContainerInstance, Type: inst.Type, Involuntary: involuntary,
+		Timeout: how.Timeout, OnTimeout: how.OnTimeout, StandaloneTasks: d.pol.ScaleDown.StandaloneTasks,
 	}
 	for _, tc := range d.tasksOn(i) {
 		if g := &d.snap.TaskGroups[tc.Group]; tc.Running > 0 && !g.Daemon {

@@ -22,7 +22,7 @@ func (d *draft) undoDrains() {
 			d.restore(i, fleet.Because(fleet.ReasonForgotten, instanceSubject(inst), "drain", inst.Drain.Short()))
 		}
 	}
-	for {
+	for d.down == nil {
 		best, gain, whose := -1, 0, ""
 		unmet := d.unmet()
 		if len(unmet) == 0 {

@@ -61,6 +61,9 @@ func (d *draft) ruledOut(x *wish) []fleet.Ruling {
 
 // leftBy is what each instance has left beside what it is to hold.
 func (d *draft) leftBy(f *fresh) fleet.Resources {
+	if len(f.together) > 0 {
+		return fleet.Resources{}
+	}
 	left := d.market.shelf.Free(f.offer) // daemon tasks are on board
 	for _, l := range f.loads {
 		left = left.Sub(l.wish.task.Needs.Times(int64(l.count)))

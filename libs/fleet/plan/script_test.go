@@ -59,27 +59,30 @@ func newScript() *script {
 
 // verbs are the words of the language.
 var verbs = map[string]func(*script, line){
-	"type":     (*script).typ,      // type NAME VCPUS GIB PRICE [SPOT]: what may be bought; the first one empties the shop
-	"spec":     (*script).spec,     // spec NAME [JSON]: a launch spec; "default" exists if no other does
-	"policy":   (*script).policy,   // policy JSON: laid over the defaults of the script
-	"subnet":   (*script).subnet,   // subnet ZONE free=N
-	"group":    (*script).group,    // group NAME …: a task group, service or not
-	"service":  (*script).service,  // service NAME desired=N …: a service with one deployment and its task group
-	"instance": (*script).instance, // instance ID TYPE zone= age= tasks=NAME*N!PROTECTED,…
-	"waiting":  (*script).waiting,  // waiting NAME N [refused]: provisioning without an instance, or refused by ECS
-	"section":  (*script).section,  // section NAME age= problem=
-	"learned":  (*script).learned,  // learned TYPE mem=N reserved=N
-	"open":     (*script).open,     // open KIND ID …: an action of an earlier plan
-	"short":    (*script).short,    // short TYPE ZONE LIFECYCLE for=
-	"setback":  (*script).setback,  // setback KIND OF class= message= times= for=: failed before, until in so long
-	"idle":     (*script).idle,     // idle ID for=
-	"wanted":   (*script).wanted,   // wanted NAME for=: since when the demand has been unmet
-	"seen":     (*script).seen,     // seen NAME desired= grown= halved= failed= crashed= room: what is remembered of a service
-	"at":       (*script).at,       // at 2026-03-14T18:00:00Z: now
-	"changed":  (*script).changed,  // changed launched= removed=: how long ago
-	"pause":    (*script).pause,    // pause by= why=
-	"explain":  func(s *script, _ line) { s.explain = true },
-	"services": func(s *script, _ line) { s.services = true },
+	"type":      (*script).typ,       // type NAME VCPUS GIB PRICE [SPOT]: what may be bought; the first one empties the shop
+	"spec":      (*script).spec,      // spec NAME [JSON]: a launch spec; "default" exists if no other does
+	"policy":    (*script).policy,    // policy JSON: laid over the defaults of the script
+	"subnet":    (*script).subnet,    // subnet ZONE free=N
+	"group":     (*script).group,     // group NAME …: a task group, service or not
+	"service":   (*script).service,   // service NAME desired=N …: a service with one deployment and its task group
+	"instance":  (*script).instance,  // instance ID TYPE zone= age= tasks=NAME*N!PROTECTED,…
+	"waiting":   (*script).waiting,   // waiting NAME N [refused]: provisioning without an instance, or refused by ECS
+	"section":   (*script).section,   // section NAME age= problem=
+	"learned":   (*script).learned,   // learned TYPE mem=N reserved=N
+	"open":      (*script).open,      // open KIND ID …: an action of an earlier plan
+	"short":     (*script).short,     // short TYPE ZONE LIFECYCLE for=
+	"setback":   (*script).setback,   // setback KIND OF class= message= times= for=: failed before, until in so long
+	"idle":      (*script).idle,      // idle ID for=
+	"dear":      (*script).dear,      // dear for= searched=: since when the cluster could cost less; when nothing was found
+	"removed":   (*script).removed,   // removed ID TYPE age=: not long ago
+	"replacing": (*script).replacing, // replacing ID,… age=: a replacement under way
+	"wanted":    (*script).wanted,    // wanted NAME for=: since when the demand has been unmet
+	"seen":      (*script).seen,      // seen NAME desired= grown= halved= failed= crashed= room: what is remembered of a service
+	"at":        (*script).at,        // at 2026-03-14T18:00:00Z: now
+	"changed":   (*script).changed,   // changed launched= removed=: how long ago
+	"pause":     (*script).pause,     // pause by= why=
+	"explain":   func(s *script, _ line) { s.explain = true },
+	"services":  func(s *script, _ line) { s.services = true },
 }
 
 // read runs the lines of a script.
@@ -319,6 +322,7 @@ func (s *script) instance(l line) {
 		Owner: "neap", LaunchSpec: fleet.LaunchSpecName(or(l.options["spec"], "default")), Action: fleet.ActionID(l.options["action"]), Drain: fleet.ActionID(l.options["drain"]),
 		LaunchedAt: l.ago("age", time.Hour), RegisteredAt: l.ago("age", time.Hour), AgentConnected: !l.has("agent-away"), AgentVersion: "1.90.0",
 		Protected: l.options["protected"], Attributes: fleet.NoIndex, CapacityProvider: l.options["provider"],
+		AutoScalingGroup: l.options["asg"],
 	}
 	if l.has("spot") {
 		inst.Lifecycle = fleet.Spot
@@ -379,7 +383,7 @@ func (s *script) open(l line) {
 	switch a.Kind {
 	case fleet.ActionLaunch:
 		a.Launch = &fleet.Launch{
-			Spec: fleet.LaunchSpec{Name: "default"}, Lifecycle: fleet.OnDemand, Count: l.int("count", 1), Boot: fleet.Duration(7 * time.Minute),
+			Spec: fleet.LaunchSpec{Name: "default"}, Lifecycle: fleet.OnDemand, Count: l.int("count", 1), Boot: fleet.Duration(7 * time.Minute), Replaces: l.has("replaces"),
 			Offerings: []fleet.Offering{{
 				LaunchSpec: "default", Type: fleet.TypeName(l.options["type"]), Zone: "a", Subnet: "subnet-a", Lifecycle: fleet.OnDemand, Image: "ami-1", ImageID: "ami-1",
 				Architecture: fleet.X86, Capacity: fleet.Resources{CPUUnits: 2048, MemoryMiB: 7604, ENIs: 2}, Price: fleet.USD(0.1008),
@@ -421,6 +425,26 @@ func (s *script) setback(l line) {
 
 func (s *script) idle(l line) {
 	s.mem.Idle = append(s.mem.Idle, fleet.Idle{Instance: fleet.InstanceID(l.args[0]), Since: l.ago("for", 10*time.Minute)})
+}
+
+func (s *script) dear(l line) {
+	if l.has("for") {
+		s.mem.Saving.Since = l.ago("for", 0)
+	}
+	if l.has("searched") {
+		s.mem.Saving.SearchedAt = l.ago("searched", 0)
+	}
+}
+
+func (s *script) replacing(l line) {
+	s.mem.Replacing.Since = l.ago("age", 2*time.Minute)
+	for _, id := range strings.Split(l.args[0], ",") {
+		s.mem.Replacing.Instances = append(s.mem.Replacing.Instances, fleet.InstanceID(id))
+	}
+}
+
+func (s *script) removed(l line) {
+	s.mem.Removed = append(s.mem.Removed, fleet.Removed{Instance: fleet.InstanceID(l.args[0]), Type: fleet.TypeName(l.args[1]), At: l.ago("age", 2*time.Minute)})
 }
 
 func (s *script) wanted(l line) {
@@ -542,7 +566,7 @@ func (s *script) render(p *fleet.Plan) string {
 		case a.Drain != nil && a.Drain.Involuntary:
 			say("drain  %s, involuntary, with %s", a.Drain.Instance, carried(a.Drain.Tasks))
 		case a.Drain != nil:
-			say("drain  %s with %s", a.Drain.Instance, carried(a.Drain.Tasks))
+			say("drain  %s with %s%s", a.Drain.Instance, carried(a.Drain.Tasks), howDrained(a.Drain))
 		default:
 			id, _ := a.Target()
 			say("%-6s %s", a.Kind, id)
@@ -574,12 +598,26 @@ func (s *script) render(p *fleet.Plan) string {
 	for _, i := range p.Idle {
 		say("idle   %s since %s", i.Instance, i.Since.Format(time.TimeOnly))
 	}
+	if !p.Saving.Since.IsZero() {
+		say("dear   since %s", p.Saving.Since.Format(time.TimeOnly))
+	}
+	if len(p.Replacing.Instances) > 0 {
+		say("replacing %v since %s", p.Replacing.Instances, p.Replacing.Since.Format(time.TimeOnly))
+	}
 	sum := p.Summary
 	if sum.HeadroomWanted > 0 {
 		say("headroom %d of %d units", sum.HeadroomPresent, sum.HeadroomWanted)
 	}
 	say("cost   %s, then %s", sum.Cost, sum.CostAfter)
 	return b.String()
+}
+
+// howDrained tells of a drain that is not as the defaults have it.
+func howDrained(a *fleet.Drain) string {
+	if time.Duration(a.Timeout) == 15*time.Minute && a.OnTimeout == fleet.TimeoutStop {
+		return ""
+	}
+	return fmt.Sprintf("; after %s %s", time.Duration(a.Timeout), a.OnTimeout)
 }
 
 func count(what string, n int) string {

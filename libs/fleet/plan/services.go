@@ -99,6 +99,7 @@ func (d *draft) noteServices() {
 		s := ranked{SeenService: fleet.SeenService{Service: svc.Name, Desired: svc.Desired}}
 		s.Grown, s.HalvedAt = d.grown(svc)
 		lacks, waits := hungry["service:"+string(svc.Name)]
+		lacks = lacks || d.down != nil // what leaves its instance has nowhere to go
 		s.waits = waits
 		for j := range svc.Deployments {
 			if dep := &svc.Deployments[j]; dep.Primary && dep.Failed > 0 {

@@ -264,6 +264,14 @@ func TestTasks(t *testing.T) {
 		{"the definition is tagged", func(in *snapshot.Input) {
 			in.Tasks.Definitions[0].Tags = []snapshot.Tag{{Key: "neap.dev/restrict-scale-down", Value: "true"}}
 		}, "service:web web:7 restricted: 1/0/0/0", ""},
+		{"by any of the names that the policy gives", func(in *snapshot.Input) {
+			in.RestrictTags = []string{"acme.io/keep", "spotinst.io/restrict-scale-down"}
+			in.Tasks.Definitions[0].Tags = []snapshot.Tag{{Key: "spotinst.io/restrict-scale-down", Value: "true"}}
+		}, "service:web web:7 restricted: 1/0/0/0", ""},
+		{"and by no other", func(in *snapshot.Input) {
+			in.RestrictTags = []string{"acme.io/keep"}
+			in.Tasks.Definitions[0].Tags = []snapshot.Tag{{Key: "neap.dev/restrict-scale-down", Value: "true"}}
+		}, "service:web web:7: 1/0/0/0", ""},
 		{"Fargate is left out", func(in *snapshot.Input) { in.Tasks.Tasks[0].LaunchType = "FARGATE" }, "", ""},
 		{"on an unknown instance", func(in *snapshot.Input) { in.Tasks.Tasks[0].ContainerInstance = ciARN("c9") }, "", "tasks"},
 		{"stopping with an instance that has gone", func(in *snapshot.Input) {
