@@ -33,7 +33,7 @@ func (o *quotes) Pop() any {
 
 // mostGreedy is how many steps greedy rules may take before no more of them are tried: where
 // each takes long, column generation finds more in the same time.
-const mostGreedy = 12e6
+const mostGreedy = 6e6
 
 // portfolio packs a demand by several greedy rules and returns the cheapest result, or the
 // first that costs no more than enough. Each instance costs toll more than its price.

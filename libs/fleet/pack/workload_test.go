@@ -14,8 +14,8 @@ import (
 )
 
 // market are the x86 types of the families c, m and r, or of all families, at on-demand
-// prices, up to a size in vCPUs.
-func market(t testing.TB, families string, most int64) []pack.Offering {
+// prices, up to a size in vCPUs, and those of other architectures if any are named.
+func market(t testing.TB, families string, most int64, architectures ...string) []pack.Offering {
 	t.Helper()
 	table, err := catalogue.Embedded()
 	if err != nil {
@@ -23,7 +23,7 @@ func market(t testing.TB, families string, most int64) []pack.Offering {
 	}
 	var offers []pack.Offering
 	for _, c := range table.Types {
-		if c.Architecture != "x86_64" || c.GPUs > 0 || c.Metal || c.VCPUs > most || c.OnDemand == 0 || c.Burstable && families != "" ||
+		if !slices.Contains(append(architectures, "x86_64"), c.Architecture) || c.GPUs > 0 || c.Metal || c.VCPUs > most || c.OnDemand == 0 || c.Burstable && families != "" ||
 			families != "" && !strings.Contains(families, c.Name[:1]) {
 			continue
 		}
@@ -136,19 +136,21 @@ func bought(offers []pack.Offering, s pack.Solution) string {
 // the bound that was proved.
 func BenchmarkSolve(b *testing.B) {
 	cmr := market(b, "cmr", math.MaxInt64)
+	more := market(b, "cmrixzd", math.MaxInt64, "arm64") // some 1,000
 	for _, c := range []struct {
 		tasks, shapes int
+		offerings     []pack.Offering
 		effort        pack.Effort
 	}{
-		{100, 20, pack.Normal},
-		{1000, 90, pack.Fast},
-		{1000, 90, pack.Normal},
-		{1000, 90, pack.High},
-		{10_000, 200, pack.Normal},
-		{10_000, 200, pack.High},
-		{100_000, 1000, pack.Fast},
+		{100, 20, cmr, pack.Normal},
+		{1000, 90, cmr, pack.Fast},
+		{1000, 90, cmr, pack.Normal},
+		{1000, 90, cmr, pack.High},
+		{10_000, 200, more, pack.Normal},
+		{10_000, 200, more, pack.High},
+		{100_000, 1000, more, pack.Fast},
 	} {
-		p := pack.Problem{Items: workload(1, c.tasks, c.shapes, 64), Offerings: cmr, Effort: c.effort}
+		p := pack.Problem{Items: workload(1, c.tasks, c.shapes, 64), Offerings: c.offerings, Effort: c.effort}
 		b.Run(fmt.Sprintf("tasks=%d/shapes=%d/effort=%d", c.tasks, c.shapes, c.effort), func(b *testing.B) {
 			b.ReportAllocs()
 			var s pack.Solution
@@ -159,6 +161,7 @@ func BenchmarkSolve(b *testing.B) {
 			}
 			b.ReportMetric(1e3*(processorTime(b)-begin)/float64(times), "cpu-ms/op")
 			b.ReportMetric(gap(s), "%over-bound")
+			b.ReportMetric(float64(len(c.offerings)), "offerings")
 		})
 	}
 }

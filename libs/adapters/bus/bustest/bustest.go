@@ -46,7 +46,8 @@ func Open(t testing.TB) *bus.Bus {
 }
 
 // Publish sends an empty message with headers, which come in pairs of name and value, as
-// anybody might who can reach the server.
+// anybody might who can reach the server. It returns once the stream of the subject, if it
+// has one, holds the message.
 func Publish(t testing.TB, url, subject string, headers ...string) {
 	t.Helper()
 	conn, err := nats.Connect(url)
@@ -58,7 +59,7 @@ func Publish(t testing.TB, url, subject string, headers ...string) {
 	for i := 0; i < len(headers); i += 2 {
 		msg.Header.Set(headers[i], headers[i+1])
 	}
-	if err := errors.Join(conn.PublishMsg(msg), conn.Flush()); err != nil {
+	if _, err := conn.RequestMsg(msg, 10*time.Second); err != nil && !errors.Is(err, nats.ErrNoResponders) {
 		t.Fatal(err)
 	}
 }
