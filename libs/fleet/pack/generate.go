@@ -300,12 +300,7 @@ func (s *solver) generated(e *effort) []bin {
 
 // parts deals the items out, large and small alike, so that none has more than most.
 func (s *solver) parts(most int) [][]int {
-	var items []int
-	for i, n := range s.demand {
-		if n > 0 {
-			items = append(items, i)
-		}
-	}
+	items := s.wanted()
 	n := (len(items) + most - 1) / most
 	if n <= 1 {
 		return [][]int{s.demand}
@@ -319,6 +314,17 @@ func (s *solver) parts(most int) [][]int {
 		parts[x%n][i] = s.demand[i]
 	}
 	return parts
+}
+
+// wanted are the items of which there is any demand.
+func (s *solver) wanted() []int {
+	var items []int
+	for i, n := range s.demand {
+		if n > 0 {
+			items = append(items, i)
+		}
+	}
+	return items
 }
 
 // prove finds the bound that the worths of all parts together give.

@@ -146,7 +146,7 @@ func (s *solver) improve(bins []bin, level int) []bin {
 		}
 	}
 	better(s.chance(e.tries, good))
-	if float64(s.cost(bins, 0)) <= good || level == int(Fast) && len(s.parts(e.items)) > 1 {
+	if float64(s.cost(bins, 0)) <= good || level == int(Fast) && len(s.wanted()) > e.items {
 		return bins // packed in parts and in haste, many shapes come out no cheaper
 	}
 	better(s.generated(e))

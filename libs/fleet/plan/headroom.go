@@ -69,11 +69,19 @@ func (d *draft) countHeadroom() {
 
 // clearHeadroom undoes what countHeadroom did.
 func (d *draft) clearHeadroom() {
+	d.liftHeadroom()
+	for _, u := range d.units {
+		u.put, u.present, u.hoped = nil, 0, 0
+	}
+}
+
+// liftHeadroom takes the units off their nodes, where they stay noted: ECS knows nothing of
+// headroom and places tasks right over it.
+func (d *draft) liftHeadroom() {
 	for _, u := range d.units {
 		for _, node := range u.put {
 			d.cluster.Take(node, u.task, 1)
 		}
-		u.put, u.present, u.hoped = nil, 0, 0
 	}
 }
 
@@ -126,11 +134,7 @@ func (d *draft) hope() {
 	if !d.takeSurplus() && len(waiting) == 0 {
 		return
 	}
-	for _, u := range d.units {
-		for _, node := range u.put {
-			d.cluster.Take(node, u.task, 1)
-		}
-	}
+	d.liftHeadroom()
 	var waits fleet.Resources
 	for _, w := range waiting {
 		for _, p := range w.put {

@@ -77,11 +77,7 @@ func (d *draft) clearStage() {
 			d.cluster.Open(node)
 		}
 	}
-	for _, u := range d.units {
-		for _, node := range u.put {
-			d.cluster.Take(node, u.task, 1)
-		}
-	}
+	d.liftHeadroom()
 	d.openBooting()
 }
 
@@ -150,11 +146,7 @@ func (d *draft) playings(homeless []heldTask) uint64 {
 func (d *draft) drainsWork(drains []drain, subject string) (fleet.Reason, bool) {
 	m := d.cluster.Mark()
 	defer d.cluster.Rollback(m)
-	for _, u := range d.units {
-		for _, node := range u.put {
-			d.cluster.Take(node, u.task, 1)
-		}
-	}
+	d.liftHeadroom()
 	var homeless []heldTask
 	for _, c := range drains {
 		d.cluster.Close(c.instance)

@@ -20,7 +20,6 @@ type drain struct {
 
 	replaced    bool        // by instances that are there
 	price, loss fleet.Price // loss is what it costs beyond what is on it is worth
-	moves       int         // tasks that have to leave it
 }
 
 // removeIdle finds the instances whose tasks all fit elsewhere, least utilized first and

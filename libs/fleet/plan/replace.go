@@ -94,26 +94,20 @@ func (d *draft) threshold(price fleet.Price) fleet.Price {
 }
 
 // dear are the candidates that cost more than what is on them is worth, by the threshold at
-// least: those first from which moving a task gains most, the least utilized where that is
-// equal. The worth of a task is what it would cost at the prices of the market if
+// least: those first that cost most beyond it, the least utilized where that is equal. The
+// worth of a task is what it would cost at the prices of the market if
 // instances could be filled to the last byte, and so no replacement gains more.
 func (d *draft) dear(candidates []drain) []drain {
 	d.market.build()
-	goods := d.goods()
 	var total fleet.Resources
 	needs := make([]fleet.Resources, len(candidates))
 	for x := range candidates {
-		c := &candidates[x]
-		c.moves = 0
-		for _, h := range d.held(c.instance) {
+		for _, h := range d.held(candidates[x].instance) {
 			needs[x] = needs[x].Add(h.task.Needs.Times(int64(h.count)))
-			if !h.headroom {
-				c.moves += h.count
-			}
 		}
 		total = total.Add(needs[x])
 	}
-	rates := pack.RatesFor(total, goods)
+	rates := pack.RatesFor(total, d.goods())
 	prices := d.market.weighedPrices()
 	var list []drain
 	for x, c := range candidates {
@@ -133,7 +127,7 @@ func (d *draft) dear(candidates []drain) []drain {
 	return list
 }
 
-// search tries sets of dear instances, from the one that saves most per move on: all of
+// search tries sets of dear instances, those first that cost most beyond their worth: all of
 // them, as many as may drain at once, and halves of that; it returns the one that saves
 // most of those that are worth it.
 func (d *draft) search(list []drain, at int) *swap {
@@ -300,11 +294,7 @@ func (d *draft) lacks(s *swap) []*wish {
 	for _, c := range s.out {
 		d.cluster.Close(c.instance)
 	}
-	for _, u := range d.units { // ECS knows nothing of headroom: tasks are placed over it
-		for _, node := range u.put {
-			d.cluster.Take(node, u.task, 1)
-		}
-	}
+	d.liftHeadroom()
 	homeless, kinds := d.vacate(s.out)
 	var short map[*place.Task]int
 	worst := fleet.Price(0)

@@ -219,10 +219,7 @@ func (l *loop) wideLimits() {
 func (l *loop) wideWorld() {
 	r := l.rng
 	l.run("cluster web")
-	if r.IntN(4) == 0 {
-		l.unowned = 1 + r.IntN(2)
-		l.run("launch m7i.large count %d", l.unowned)
-	}
+	l.strangers()
 	if r.IntN(6) == 0 {
 		l.provider = "asg"
 		l.run("group asg type m7i.large max 6 desired %d", r.IntN(2))

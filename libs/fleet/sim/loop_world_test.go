@@ -50,14 +50,19 @@ func (l *loop) randomPolicy() {
 	}
 }
 
+// strangers are instances that are not ours, in some stories.
+func (l *loop) strangers() {
+	if l.rng.IntN(4) == 0 {
+		l.unowned = 1 + l.rng.IntN(2)
+		l.run("launch m7i.large count %d", l.unowned)
+	}
+}
+
 // randomWorld makes services, and instances that are not ours.
 func (l *loop) randomWorld() {
 	r := l.rng
 	l.run("cluster web")
-	if r.IntN(4) == 0 {
-		l.unowned = 1 + r.IntN(2)
-		l.run("launch m7i.large count %d", l.unowned)
-	}
+	l.strangers()
 	if r.IntN(2) == 0 {
 		l.run("task agent cpu %d memory %d", pick(r, 64, 128, 256), pick(r, 64, 128, 256))
 		l.run("service agent task agent daemon")

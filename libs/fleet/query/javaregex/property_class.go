@@ -46,25 +46,17 @@ func posix(name string, anyCase bool) runes {
 	return nil
 }
 
+// wideNames are the properties of Unicode that stand for classes of POSIX.
+var wideNames = map[string]string{
+	"ALPHA": "ALPHABETIC", "LOWER": "LOWERCASE", "UPPER": "UPPERCASE", "SPACE": "WHITE_SPACE", "PUNCT": "PUNCTUATION",
+	"XDIGIT": "HEX_DIGIT", "CNTRL": "CONTROL",
+	"ALNUM": "ALNUM", "DIGIT": "DIGIT", "BLANK": "BLANK", "GRAPH": "GRAPH", "PRINT": "PRINT",
+}
+
 // posixWide is a class of POSIX in all of Unicode, as the flag U asks for.
 func posixWide(name string, anyCase bool) runes {
-	switch strings.ToUpper(name) {
-	case "ALPHA":
-		return binary("ALPHABETIC", anyCase)
-	case "LOWER":
-		return binary("LOWERCASE", anyCase)
-	case "UPPER":
-		return binary("UPPERCASE", anyCase)
-	case "SPACE":
-		return binary("WHITE_SPACE", anyCase)
-	case "PUNCT":
-		return binary("PUNCTUATION", anyCase)
-	case "XDIGIT":
-		return binary("HEX_DIGIT", anyCase)
-	case "CNTRL":
-		return binary("CONTROL", anyCase)
-	case "ALNUM", "DIGIT", "BLANK", "GRAPH", "PRINT":
-		return binary(name, anyCase)
+	if property, ok := wideNames[strings.ToUpper(name)]; ok {
+		return binary(property, anyCase)
 	}
 	return nil
 }
