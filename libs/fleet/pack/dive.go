@@ -28,22 +28,25 @@ func (s *solver) dive(demand []int, first *master, q search, rng *rand.Rand) []b
 		return true
 	}
 	m := first
+	spent := 0 // by the last round
 	for {
 		type part struct {
 			pattern int
 			level   float64
 		}
 		var parts []part
-		bought := false
+		var rest float64 // instances that are bought in part
+		bought := 0
 		for k, c := range m.basis {
 			if c < 0 {
 				continue
 			}
 			whole := int(m.level[k] + 1e-6)
 			if whole > 0 && buy(&m.patterns[c], whole) {
-				bought = true
+				bought++
 			}
 			if f := m.level[k] - float64(whole); f > 1e-6 {
+				rest += f
 				if rng != nil {
 					f *= 0.7 + 0.6*rng.Float64()
 				}
@@ -51,20 +54,32 @@ func (s *solver) dive(demand []int, first *master, q search, rng *rand.Rand) []b
 			}
 		}
 		slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(b.level, a.level) })
+		due := max(1, s.pace(rest, spent))
 		for _, p := range parts {
-			if p.level < nearly && bought {
+			if p.level < nearly && bought >= due {
 				break
 			}
-			bought = buy(&m.patterns[p.pattern], 1) || bought
+			if buy(&m.patterns[p.pattern], 1) {
+				bought++
+			}
 		}
 		if !anything(left) {
 			return bins
 		}
-		if !bought {
+		if bought == 0 {
 			return append(bins, s.portfolio(left, 0, 0)...)
 		}
+		before := s.work
 		m, _ = s.generate(left, q)
+		spent = s.work - before
 	}
+}
+
+// pace is how many of the instances that are left a round has to buy, if each round takes
+// as many steps as the last one and the steps are to last to the end: with many shapes of
+// few tasks hardly any pattern is bought whole, and one in a round would take too long.
+func (s *solver) pace(rest float64, spent int) int {
+	return int(rest * float64(spent) / float64(max(s.until-s.work, 1)))
 }
 
 // anything reports whether there is any demand.

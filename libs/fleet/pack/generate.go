@@ -288,8 +288,9 @@ func (s *solver) generated(e *effort) []bin {
 		if len(parts) == 1 {
 			s.proven = max(s.proven, bound)
 		}
-		s.until = end
+		s.until = s.work + (end-s.work)/2 // what the dive does not need is for refine
 		bins = append(bins, s.dive(part, m, e.dive, nil)...)
+		s.until = end
 	}
 	if len(parts) > 1 {
 		s.prove(e)
