@@ -20,6 +20,8 @@ import (
 type explainCmd struct {
 	Service explainServiceCmd `cmd:"" help:"Why tasks of a service wait, where they cannot go, and what is launched for them."`
 	Launch  explainLaunchCmd  `cmd:"" help:"What a launch is for, which offerings were considered, why the chosen one, and what came of it."`
+
+	Instance explainInstanceCmd `cmd:"" help:"Why instances are still here: the task that fits nowhere else, the rule or the budget that keeps them, and what that costs a month."`
 }
 
 // evidenceFlags say what an explanation is read from.
@@ -34,6 +36,7 @@ type evidenceFlags struct {
 // evidence is what an explanation is made of: what is seen, and what is decided on it.
 type evidence struct {
 	snap     fleet.Snapshot
+	policy   fleet.Policy
 	plan     fleet.Plan   // made on the snapshot
 	mem      fleet.Memory // what it was made with
 	source   string       // of the policy
@@ -90,7 +93,7 @@ func (f *evidenceFlags) fromFile(ctx context.Context, c console) (*evidence, err
 // decide makes the plan again. It is pure: what was decided on the same evidence is what
 // comes of it.
 func (e *evidence) decide(pol *fleet.Policy, mem fleet.Memory) {
-	e.mem = mem
+	e.policy, e.mem = *pol, mem
 	e.plan = plan.Make(e.snap, *pol, mem)
 	e.snap.Canonical() // the order in which indices of the plan are to be read
 	for _, a := range e.plan.Actions {

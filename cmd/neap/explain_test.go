@@ -138,7 +138,12 @@ func TestExplainInstallation(t *testing.T) {
 			}
 		}
 	}
-	out, errs, code := ask("explain", "service", "search", "--cluster", string(snap.Cluster), "-o", "json")
+	out, errs, code := ask("explain", "instance", "--all", "-o", "json")
+	var stay instancesExplained
+	if err := json.Unmarshal([]byte(out), &stay); err != nil || code != 0 || len(stay.Instances) != len(snap.Instances) || !strings.HasPrefix(stay.Policy, "in force") {
+		t.Errorf("code %d, %v: %s%s", code, err, errs, out)
+	}
+	out, errs, code = ask("explain", "service", "search", "--cluster", string(snap.Cluster), "-o", "json")
 	var got serviceExplained
 	if err := json.Unmarshal([]byte(out), &got); err != nil || code != 0 {
 		t.Fatalf("code %d, %v: %s%s", code, err, errs, out)

@@ -143,6 +143,9 @@ func (t *tableWriter) instance(i *Instance) {
 	if i.AgentConnected {
 		t.buf = append(t.buf, `,"agentConnected":true`...)
 	}
+	if i.Impaired {
+		t.buf = append(t.buf, `,"impaired":true`...)
+	}
 	t.text(`,"agentVersion":`, i.AgentVersion)
 	t.buf = append(t.buf, `,"attributes":`...)
 	t.buf = strconv.AppendInt(t.buf, int64(i.Attributes), 10)

@@ -19,6 +19,7 @@ type Memory struct {
 	Setbacks   []Setback     `json:"setbacks,omitempty"`  // sorted by kind and what they are of
 	Policy     string        `json:"policy,omitempty"`    // digest, of the last plan
 	Idle       []Idle        `json:"idle,omitempty"`      // of the last plan, sorted by instance
+	Unhealthy  []Unhealthy   `json:"unhealthy,omitempty"` // of the last plan, sorted by instance
 	Demand     []DemandAge   `json:"demand,omitempty"`    // sorted by group and deployment
 	Services   []SeenService `json:"services,omitempty"`  // of the last plan, sorted by service
 	Saving     Saving        `json:"saving,omitzero"`     // of the last plan

@@ -28,12 +28,13 @@ type Plan struct {
 
 	Actions   []Action      `json:"actions,omitempty"`
 	Closures  []Closure     `json:"closures,omitempty"`
-	Reasons   []Reason      `json:"reasons,omitempty"`  // what was looked at and not done, and why
-	Idle      []Idle        `json:"idle,omitempty"`     // instances that could go, and since when
-	Saving    Saving        `json:"saving,omitzero"`    // since when the cluster could cost less on other instances
-	Replacing Replacing     `json:"replacing,omitzero"` // instances that give way to cheaper ones
-	Demand    []UnmetDemand `json:"demand,omitempty"`   // what waits, and what became of it
-	Services  []SeenService `json:"services,omitempty"` // what the next plan has to know of them, sorted by service
+	Reasons   []Reason      `json:"reasons,omitempty"`   // what was looked at and not done, and why
+	Idle      []Idle        `json:"idle,omitempty"`      // instances that could go, and since when
+	Unhealthy []Unhealthy   `json:"unhealthy,omitempty"` // instances that do not work, and since when
+	Saving    Saving        `json:"saving,omitzero"`     // since when the cluster could cost less on other instances
+	Replacing Replacing     `json:"replacing,omitzero"`  // instances that give way to cheaper ones
+	Demand    []UnmetDemand `json:"demand,omitempty"`    // what waits, and what became of it
+	Services  []SeenService `json:"services,omitempty"`  // what the next plan has to know of them, sorted by service
 	Summary   Summary       `json:"summary"`
 	Trace     string        `json:"trace,omitempty"` // trace ID of the decision; data, never authority
 }
@@ -155,6 +156,7 @@ type Drain struct {
 	ContainerInstance ContainerInstanceID `json:"containerInstance"`
 	Type              TypeName            `json:"type,omitempty"`        // of the instance: what goes is not launched again at once
 	Involuntary       bool                `json:"involuntary,omitempty"` // AWS is taking it: no room need be proven
+	Unhealthy         bool                `json:"unhealthy,omitempty"`   // it does not work: its agent need not answer
 	Tasks             []Carried           `json:"tasks,omitempty"`       // what the plan found room for; any other task forbids the drain
 	Timeout           Duration            `json:"timeout"`
 	OnTimeout         OnTimeout           `json:"onTimeout"`
@@ -216,6 +218,13 @@ const (
 
 // Idle is an instance whose tasks all fit elsewhere, and since when that has held.
 type Idle struct {
+	Instance InstanceID `json:"instance"`
+	Since    time.Time  `json:"since"`
+}
+
+// Unhealthy is an instance whose agent is not connected or whose EC2 status checks fail, and
+// since when that has held.
+type Unhealthy struct {
 	Instance InstanceID `json:"instance"`
 	Since    time.Time  `json:"since"`
 }

@@ -21,6 +21,7 @@ type Policy struct {
 	ScaleDown   ScaleDown       `json:"scaleDown,omitzero" desc:"when and how fast instances are removed"`
 	Drain       DrainPolicy     `json:"drain,omitzero" desc:"how an instance is emptied"`
 	Schedules   Schedules       `json:"schedules,omitzero" desc:"times at which the cluster is down"`
+	Unhealthy   UnhealthyPolicy `json:"unhealthy,omitzero" desc:"what becomes of instances that do not work"`
 	Boot        BootPolicy      `json:"boot,omitzero" desc:"what is expected of a new instance"`
 	LaunchSpecs []LaunchSpec    `json:"launchSpecs" desc:"what instances may be launched from; unset fields are taken from the first one"`
 	Attributes  AttributePolicy `json:"attributes,omitzero" desc:"names of the tags and attributes that Neap reads and writes"`
@@ -154,6 +155,13 @@ const (
 	TimeoutStop    OnTimeout = "stop"
 	TimeoutRestore OnTimeout = "restore"
 )
+
+// UnhealthyPolicy says what becomes of instances of Neap that do not work: their agent is not
+// connected, or EC2's status checks of them fail.
+type UnhealthyPolicy struct {
+	Replace *bool    `json:"replace,omitempty" desc:"replace such instances: room for their tasks first, and never more at once than may drain; default true"`
+	After   Duration `json:"after,omitempty" desc:"how long it must have lasted; default 10m"`
+}
 
 // BootPolicy says what is expected of a new instance.
 type BootPolicy struct {
@@ -352,6 +360,7 @@ const (
 	defaultCooldown       = 5 * time.Minute  // ECS needs minutes to settle after a change
 	defaultMinLifetime    = 10 * time.Minute // below it, what was just paid for is thrown away
 	defaultDrainTimeout   = 15 * time.Minute // load balancers alone take 5 to deregister
+	defaultUnhealthyAfter = 10 * time.Minute // agents restart and hosts reboot within five
 	defaultBootTimeout    = 7 * time.Minute  // Linux registers within 2, p95
 	defaultWindowsBoot    = 15 * time.Minute // Windows takes 3 to 10
 	defaultGiveUpAfter    = 2 * time.Hour    // as the reference product: launches did not help
@@ -375,6 +384,8 @@ func (p Policy) WithDefaults() Policy {
 	p.ScaleDown.MinLifetime = or(p.ScaleDown.MinLifetime, Duration(defaultMinLifetime))
 	p.Drain.Timeout = or(p.Drain.Timeout, Duration(defaultDrainTimeout))
 	p.Drain.OnTimeout = or(p.Drain.OnTimeout, TimeoutStop)
+	p.Unhealthy.Replace = orPointer(p.Unhealthy.Replace, true)
+	p.Unhealthy.After = or(p.Unhealthy.After, Duration(defaultUnhealthyAfter))
 	p.Boot.Timeout = or(p.Boot.Timeout, Duration(defaultBootTimeout))
 	p.Boot.WindowsTimeout = or(p.Boot.WindowsTimeout, Duration(defaultWindowsBoot))
 	if len(p.Attributes.RestrictTags) == 0 {

@@ -44,6 +44,7 @@ const (
 	ReasonLosable     ReasonCode = "losable"      // drain: the policy lets its standalone tasks be lost
 	ReasonReplaced    ReasonCode = "replaced"     // drain: cheaper instances have taken its place
 	ReasonInterrupted ReasonCode = "interrupted"  // drain: AWS is taking the instance
+	ReasonUnhealthy   ReasonCode = "unhealthy"    // drain: it does not work
 	ReasonNeeded      ReasonCode = "needed-again" // restore: the instance is needed after all
 	ReasonForgotten   ReasonCode = "forgotten"    // restore: draining, and nobody is at it
 	ReasonNoShow      ReasonCode = "no-show"      // reap: never registered
@@ -85,6 +86,8 @@ const (
 	ReasonDisabled     ReasonCode = "disabled"        // kept: scale-down is off
 	ReasonAwaited      ReasonCode = "awaited"         // kept: tasks wait that ECS will place here on its next try
 	ReasonDeadlock     ReasonCode = "deadlock"        // kept: minimum and maximum healthy percent leave ECS no move
+	ReasonNotWell      ReasonCode = "not-well"        // kept: it does not work, and may not be replaced yet
+	ReasonManyUnwell   ReasonCode = "many-unwell"     // kept: so many look as if they did not work that the fault is likely elsewhere
 	ReasonAgentAway    ReasonCode = "agent-away"      // kept: its agent is not connected, so nothing on it is certain
 	ReasonNoCheaper    ReasonCode = "no-cheaper"      // kept: no other choice of instances saves enough
 	ReasonSuccessor    ReasonCode = "successor"       // kept: it takes the place of instances that are still there
@@ -95,6 +98,9 @@ const (
 	ReasonOnlyEmpty    ReasonCode = "only-empty"      // kept: its launch spec lets only empty instances go
 	ReasonShutdown     ReasonCode = "shutdown"        // drain, no launch: the policy wants no instance at this time of the week
 	ReasonFlap         ReasonCode = "flap"            // no launch: as much was removed a moment ago
+	ReasonReplacing    ReasonCode = "replacing"       // kept: a replacement of others comes first, and moves its tasks as well
+	ReasonStarting     ReasonCode = "starting"        // here: it was launched a moment ago
+	ReasonUnderWay     ReasonCode = "under-way"       // here: it is on its way out, or back
 )
 
 // words has a sentence for each code; {name} stands for the fact of that name and
@@ -111,6 +117,7 @@ var words = map[ReasonCode]string{
 	ReasonLosable:      "its {tasks} service tasks fit elsewhere and the policy lets its {lost} standalone tasks be lost, for {for}",
 	ReasonReplaced:     "cheaper instances have taken its place: its {tasks} tasks fit there; utilization {utilization}",
 	ReasonInterrupted:  "AWS gave a {notice} notice at {at}",
+	ReasonUnhealthy:    "{what} for {for}, and its {tasks} tasks have room elsewhere",
 	ReasonNeeded:       "{needs} needs the room, and undoing the drain is cheaper than a launch",
 	ReasonForgotten:    "it is draining, marked as ours, and no drain has it in hand",
 	ReasonNoShow:       "it was launched {age} ago and did not register within {timeout}",
@@ -148,6 +155,8 @@ var words = map[ReasonCode]string{
 	ReasonDisabled:     "scale-down is switched off in the policy",
 	ReasonAwaited:      "{count} waiting tasks fit on it and ECS has yet to place them",
 	ReasonDeadlock:     "service {service} wants {desired} tasks with {min}–{max} % healthy, which leaves ECS no move",
+	ReasonNotWell:      "{what} for {for}; the policy replaces it after {wait}",
+	ReasonManyUnwell:   "{unhealthy} of {instances} instances look unhealthy at once, which says more about the view or the zone than about them: none is replaced while that holds",
 	ReasonAgentAway:    "its agent is not connected",
 	ReasonNoCheaper:    "{looked} instances cost more than their tasks could, and no replacement of them saves {threshold} % or more; Neap looks again in {wait}",
 	ReasonSuccessor:    "it takes the place of {instances} instances that are still there",
@@ -157,6 +166,9 @@ var words = map[ReasonCode]string{
 	ReasonHours:        "it could go, but {why}",
 	ReasonOnlyEmpty:    "launch spec {spec} lets only empty instances go, and {tasks} tasks run on it",
 	ReasonShutdown:     "the cluster is shut down: {window}",
+	ReasonReplacing:    "it could go; {instances} instances are being replaced by cheaper ones, and its tasks would move twice",
+	ReasonStarting:     "it was launched {age} ago and has yet to register; it has {timeout} for that",
+	ReasonUnderWay:     "it {what}: {why}",
 	ReasonFlap:         "an instance of at least that size ({type}) was removed {age} ago; for headroom Neap waits {wait} before it launches as much again",
 }
 

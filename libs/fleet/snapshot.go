@@ -92,6 +92,7 @@ type Instance struct {
 	LaunchedAt     time.Time `json:"launchedAt,omitzero"`
 	RegisteredAt   time.Time `json:"registeredAt,omitzero"`
 	AgentConnected bool      `json:"agentConnected,omitempty"`
+	Impaired       bool      `json:"impaired,omitempty"` // EC2's status checks of it fail
 	AgentVersion   string    `json:"agentVersion,omitempty"`
 
 	// Attributes is an index into Snapshot.AttributeSets, or NoIndex. OwnAttributes are the

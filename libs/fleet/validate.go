@@ -354,6 +354,7 @@ func (p *Policy) Validate() error {
 		{"scaleDown.cooldown", p.ScaleDown.Cooldown, time.Second, 24 * time.Hour},
 		{"scaleDown.minLifetime", p.ScaleDown.MinLifetime, time.Second, 30 * 24 * time.Hour},
 		{"drain.timeout", p.Drain.Timeout, shortestDrain, longestDrain},
+		{"unhealthy.after", p.Unhealthy.After, time.Minute, 24 * time.Hour},
 		{"boot.timeout", p.Boot.Timeout, time.Minute, time.Hour},
 		{"boot.windowsTimeout", p.Boot.WindowsTimeout, time.Minute, time.Hour},
 	} {

@@ -286,6 +286,43 @@ func TestCrashAnywhere(t *testing.T) {
 	}
 }
 
+// TestCrashWhenTimeIsUp crashes before and after each of the calls that follow a timeout, in
+// either way that a drain may go on then. The first call is that of the drain, the second the
+// stop or the undoing, and after a stop the third is the deregistration.
+func TestCrashWhenTimeIsUp(t *testing.T) {
+	ends := map[fleet.OnTimeout]string{fleet.TimeoutStop: "done", fleet.TimeoutRestore: "rolled-back"}
+	for _, test := range []struct {
+		onTimeout fleet.OnTimeout
+		point     executor.Point
+		nth       int
+	}{
+		{fleet.TimeoutStop, executor.PointIntent, 2},
+		{fleet.TimeoutStop, executor.PointCalled, 2},
+		{fleet.TimeoutStop, executor.PointCalled, 3},
+		{fleet.TimeoutRestore, executor.PointIntent, 2},
+		{fleet.TimeoutRestore, executor.PointCalled, 2},
+	} {
+		t.Run(fmt.Sprintf("%s %s %d", test.onTimeout, test.point, test.nth), func(t *testing.T) {
+			r := open(t, 1, 1)
+			crash, crashed := executortest.CrashAt(test.point, test.nth)
+			stop := r.start(func(cfg *executor.Config) { cfg.Crash = crash })
+			id, ci := r.anyHost()
+			a := r.drain(id, ci)
+			a.Drain.Timeout, a.Drain.OnTimeout = fleet.Duration(2*time.Minute), test.onTimeout
+			p := r.plan(a)
+			r.Crashed(crashed, stop)
+			r.start()
+			if end := r.Finished(p); end.Step != ends[test.onTimeout] {
+				t.Errorf("ended as %+v, want it %s", end, ends[test.onTimeout])
+			}
+			if test.onTimeout == fleet.TimeoutRestore {
+				r.kept(id)
+			}
+			r.unharmed()
+		})
+	}
+}
+
 func TestRefused(t *testing.T) {
 	tests := map[string]struct {
 		before func(*room, fleet.InstanceID, fleet.ContainerInstanceID)
@@ -406,6 +443,33 @@ func TestTimeoutRestores(t *testing.T) {
 	if len(r.tasks(ci)) != 2 {
 		t.Errorf("%d tasks run, want both where they were", len(r.tasks(ci)))
 	}
+}
+
+// TestSilentAgent removes an instance whose agent is gone: ECS starts its task elsewhere, and
+// the instance is terminated though the task on it is never seen to end.
+func TestSilentAgent(t *testing.T) {
+	r := open(t, 1, 2)
+	r.start()
+	on := r.tasks("")[0].ContainerInstanceArn
+	var id fleet.InstanceID
+	for instance, h := range r.hosts() {
+		if h.ContainerInstanceArn == on {
+			id = instance
+		}
+	}
+	a := r.drain(id, fleet.ContainerInstanceID(last(on)))
+	a.Drain.Unhealthy = true
+	r.world(func(w *sim.World) error { return w.Disconnect(id, 0) })
+	if end := r.Finished(r.plan(a)); end.Step != "done" {
+		t.Errorf("ended as %+v, want it done", end)
+	}
+	if want := []string{"CreateTags", "DRAINING", "TerminateInstances"}; !slices.Equal(slices.Compact(r.calls()), want) {
+		t.Errorf("called %v, want %v", r.calls(), want)
+	}
+	r.unharmed()
+	r.Eventually("the task runs elsewhere", func() bool {
+		return slices.ContainsFunc(r.tasks(""), func(task sim.Task) bool { return task.ContainerInstanceArn != on })
+	})
 }
 
 // TestTaskAtTheLastMoment starts a task on the instance when the deregister call is on its

@@ -30,6 +30,8 @@ type site struct {
 	published    time.Time // start of the read that was published last
 	learned      []fleet.Learned
 	protections  []snapshot.Protection
+	impaired     []string
+	impairedDue  time.Time
 	network      snapshot.Network
 	networkNames string
 	networkRead  time.Time

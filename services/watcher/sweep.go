@@ -59,6 +59,7 @@ func (w *Watcher) sweep(ctx context.Context, s *site) (snapshot.Input, error) {
 	in.Catalogue = w.catalogue.current(zonesOf(policy, in.Network), systemOf(policy))
 	in.Notices = w.notices.of(s.cluster, in.EC2, w.store.notices(ctx))
 	in.Refused = w.refused(ctx, s, policy, &in.Tasks)
+	in.Impaired = w.impaired(ctx, s)
 	in.Protections = w.protections(ctx, s)
 	return in, nil
 }

@@ -368,6 +368,16 @@ func TestAProtectedInstanceIsMarked(t *testing.T) {
 	})
 }
 
+func TestAnInstanceThatFailsItsStatusChecksIsMarked(t *testing.T) {
+	b := newBench(t)
+	b.apply(web)
+	b.aws.World(func(w *sim.World) { b.must(w.Impair(b.instance)) })
+	b.run(b.watcher(""))
+	b.awaitSnapshot("the instance is impaired", func(s *fleet.Snapshot) bool {
+		return len(s.Instances) == 1 && s.Instances[0].Impaired && s.Instances[0].AgentConnected
+	})
+}
+
 func TestConfig(t *testing.T) {
 	good := Config{Installation: "neap", Beat: time.Second}
 	for name, c := range map[string]struct {

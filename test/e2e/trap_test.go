@@ -18,9 +18,12 @@ type traps struct {
 	set []*trap
 }
 
-// trap waits for an intent and then kills.
+// answered names for a trap the moment when the outcome of a step is known.
+func answered(step string) string { return step + " answered" }
+
+// trap waits for an intent or an answer and then kills.
 type trap struct {
-	step    string // of the intent: launch, drain, terminate …
+	step    string // of the intent: launch, drain, terminate …; or what answered says
 	victims []*process
 	sprung  chan struct{}
 }
@@ -31,8 +34,12 @@ func (s *system) watch() {
 	ended := make(chan error, 1)
 	go func() {
 		ended <- s.bus.WatchOutcomes(ctx, func(_ context.Context, o bus.Stored[fleet.Outcome]) error {
-			if o.Value.Phase == fleet.PhaseIntent {
+			switch o.Value.Phase {
+			case fleet.PhaseIntent:
 				s.traps.spring(o.Value.Step)
+			case fleet.PhaseResult:
+				s.traps.spring(answered(o.Value.Step))
+			case fleet.PhaseFinal:
 			}
 			return nil
 		})
@@ -45,7 +52,7 @@ func (s *system) watch() {
 	})
 }
 
-// trap kills the processes at the next intent of that step.
+// trap kills the processes at the next intent of that step, or at its answer.
 func (s *system) trap(step string, victims ...*process) *trap {
 	t := &trap{step: step, victims: victims, sprung: make(chan struct{})}
 	s.traps.mu.Lock()

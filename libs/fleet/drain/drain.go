@@ -15,10 +15,13 @@
 // Three checks stand between a task and a wrong termination: a fresh look at every task
 // before and right after the instance is set draining; two looks in a row that find no
 // task in any state; and a deregister without force, which ECS refuses while a task runs.
-// After it nothing runs there and the only way is forward.
+// After it nothing runs there and the only way is forward. The exception is an instance whose
+// agent is silent, where no task is ever seen to end: it is terminated once ECS has given up
+// every task on it.
 package drain
 
 import (
+	"slices"
 	"time"
 
 	"github.com/neap-project/neap/libs/fleet"
@@ -46,9 +49,10 @@ const (
 	// LookEvery is the pause between two looks at a draining instance, and the least time
 	// between the two empty looks that make it empty.
 	LookEvery = 5 * time.Second
-	// StopGrace is how long stopped tasks may take to end: stop time-outs are 30 s by
-	// default and some minutes where people raised them.
-	StopGrace = 5 * time.Minute
+	// StopGrace is how long stopped tasks may take to end: load balancers take 5 minutes by
+	// default to deregister them before ECS stops their containers, which takes 30 s by
+	// default and some minutes where people raised it.
+	StopGrace = 10 * time.Minute
 	// BelieveGone: EC2 says "not found" of instances it has merely not caught up with, so
 	// it is believed only this long after the terminate call.
 	BelieveGone = 5 * time.Minute
@@ -362,6 +366,9 @@ func overdue(a *fleet.Action, s State, e Viewed) (State, []Effect) {
 		}
 	}
 	stopping := !s.StoppedAt.IsZero()
+	if a.Drain.Unhealthy && givenUp(&e.View) {
+		return silent(s, e)
+	}
 	switch {
 	case stopping && e.Now.Sub(s.StoppedAt) >= StopGrace && !a.Drain.Involuntary:
 		return rollBack(s, fleet.FailureTimeout, "stopped tasks did not end within "+StopGrace.String())
@@ -379,6 +386,26 @@ func overdue(a *fleet.Action, s State, e Viewed) (State, []Effect) {
 		return s, nil // what is left is stopping, or ECS stops it: give it the grace
 	}
 	return s, []Effect{StopTasks{left}}
+}
+
+// givenUp reports whether ECS wants nothing any more of what an instance with a silent agent
+// holds: it has told every task to stop, and has started others where it wanted them.
+func givenUp(v *View) bool {
+	return !v.AgentConnected && !slices.ContainsFunc(v.Tasks, func(t Task) bool { return !t.Stopping && !t.Daemon })
+}
+
+// silent is what becomes of such an instance: nobody answers for its tasks, so they never end
+// and ECS would refuse to deregister it for ever. Past the grace that stopped tasks have, it
+// is terminated with them.
+func silent(s State, e Viewed) (State, []Effect) {
+	switch {
+	case s.StoppedAt.IsZero():
+		s.StoppedAt = e.Now
+	case e.Now.Sub(s.StoppedAt) >= StopGrace:
+		s.Phase, s.NextAt = Terminating, time.Time{}
+		return s, []Effect{Terminate{}}
+	}
+	return s, nil
 }
 
 func deregistered(s State, e Viewed) (State, []Effect) {
@@ -485,7 +512,7 @@ func refuse(a *fleet.Action, v *View) string {
 		return "it is " + string(v.Status)
 	case d.Involuntary:
 		return ""
-	case !v.AgentConnected:
+	case !v.AgentConnected && !d.Unhealthy:
 		return "its agent is not connected"
 	case v.TerminationLocked:
 		return "EC2 termination protection is on"

@@ -165,7 +165,7 @@ func TestDrain(t *testing.T) {
 			drain.Emptying, slices.Concat(begunNames, []string{"StopTasks{[t1]}", "Look{}", "StopTasks{[t1]}"}), "",
 		},
 		"timeout: stopped tasks that do not end": {
-			slices.Concat(begun, []drain.Event{seen(16*time.Minute, view(draining, web)), seen(22*time.Minute, view(draining, web)), did(22*time.Minute, drain.SetActive{}), seen(22*time.Minute, view(active, web))}),
+			slices.Concat(begun, []drain.Event{seen(16*time.Minute, view(draining, web)), seen(25*time.Minute, view(draining, stopped)), seen(27*time.Minute, view(draining, web)), did(27*time.Minute, drain.SetActive{}), seen(27*time.Minute, view(active, web))}),
 			drain.RolledBack, slices.Concat(begunNames, []string{"StopTasks{[t1]}", "SetActive{}", "report result activate", "Look{}", "report final rolled-back timeout"}), "did not end",
 		},
 		"a person sets it active": {
@@ -233,6 +233,78 @@ func TestInvoluntaryAsksLess(t *testing.T) {
 	want := []string{"Look{}", "SetDraining{}", "report result drain", "Look{}", "StopTasks{[t9]}"}
 	if s.Phase != drain.Emptying || !slices.Equal(effects, want) {
 		t.Errorf("got %s %q", s.Phase, effects)
+	}
+}
+
+// TestSilentAgent: nobody answers for the tasks of an instance whose agent is away. It is
+// terminated with them once ECS has told all of them to stop, and a grace later, no sooner.
+func TestSilentAgent(t *testing.T) {
+	silent := func(status fleet.InstanceStatus, tasks ...drain.Task) drain.View {
+		v := view(status, tasks...)
+		v.AgentConnected = false
+		return v
+	}
+	draining := fleet.StatusDraining
+	begun := []drain.Event{
+		drain.Tick{Now: at},
+		seen(0, silent(fleet.StatusActive, web, agent)), did(0, drain.SetDraining{}),
+		seen(time.Second, silent(draining, web, agent)),
+	}
+	begunNames := []string{"Look{}", "SetDraining{}", "report result drain", "Look{}"}
+	protected := web
+	protected.Protected = true
+	tests := map[string]struct {
+		events  []drain.Event
+		phase   drain.Phase
+		effects []string
+	}{
+		"ECS has given up all of it": {
+			[]drain.Event{seen(time.Minute, silent(draining, stopped, agent)), seen(10*time.Minute, silent(draining, stopped, agent)), seen(11*time.Minute, silent(draining, stopped, agent))},
+			drain.Terminating,
+			[]string{"Terminate{}"},
+		},
+		"and the agent is back within the grace": {
+			[]drain.Event{seen(time.Minute, silent(draining, stopped)), seen(5*time.Minute, view(draining, stopped))},
+			drain.Emptying, nil,
+		},
+		"a task of it is wanted until it is stopped": {
+			[]drain.Event{seen(14*time.Minute, silent(draining, web)), seen(16*time.Minute, silent(draining, web)), seen(17*time.Minute, silent(draining, stopped)), seen(26*time.Minute, silent(draining, stopped))},
+			drain.Terminating,
+			[]string{"StopTasks{[t1]}", "Terminate{}"},
+		},
+		"a task of it is protected": {
+			[]drain.Event{seen(time.Minute, silent(draining, protected))}, drain.Restoring, []string{"SetActive{}"},
+		},
+		"not every task could be read": {
+			[]drain.Event{seen(time.Minute, silent(draining, stopped)), seen(12*time.Minute, func() drain.View { v := silent(draining, stopped); v.Complete = false; return v }())},
+			drain.Emptying, nil,
+		},
+	}
+	for label, test := range tests {
+		t.Run(label, func(t *testing.T) {
+			a := drainAction()
+			a.Drain.Unhealthy = true
+			s, effects := run(a, slices.Concat(begun, test.events)...)
+			if want := slices.Concat(begunNames, test.effects); s.Phase != test.phase || !slices.Equal(effects, want) {
+				t.Errorf("got %s %q %q\nwant %s %q", s.Phase, s.Message, effects, test.phase, want)
+			}
+		})
+	}
+	impaired := drainAction()
+	impaired.Drain.Unhealthy = true
+	for a, look := range map[*fleet.Action]func(fleet.InstanceStatus, ...drain.Task) drain.View{
+		drainAction(): silent, // its agent went away while it drained
+		impaired:      view,   // its agent answers
+	} {
+		s, effects := run(a, drain.Tick{Now: at}, seen(0, view(fleet.StatusActive, web)), did(0, drain.SetDraining{}),
+			seen(time.Second, look(draining, web)), seen(time.Minute, look(draining, stopped)), seen(12*time.Minute, look(draining, stopped)))
+		if s.Phase != drain.Emptying || !slices.Equal(effects, begunNames) {
+			t.Errorf("it was not waited for the tasks: %s %q", s.Phase, effects)
+		}
+	}
+	s, _ := run(drainAction(), drain.Tick{Now: at}, seen(0, silent(fleet.StatusActive, web)))
+	if s.Phase != drain.Rejected {
+		t.Errorf("an instance that is to go for another reason: %+v", s)
 	}
 }
 

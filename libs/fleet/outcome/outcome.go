@@ -84,9 +84,9 @@ func removed(list []fleet.Removed, p *fleet.Plan) []fleet.Removed {
 }
 
 // Notice folds what a plan saw, whether it was committed or changes nothing: what is idle,
-// what waits and since when, and how services do.
+// what does not work, what waits and since when, and how services do.
 func Notice(mem fleet.Memory, p *fleet.Plan) fleet.Memory {
-	mem.Idle, mem.Services, mem.Saving = p.Idle, p.Services, p.Saving
+	mem.Idle, mem.Unhealthy, mem.Services, mem.Saving = p.Idle, p.Unhealthy, p.Services, p.Saving
 	if !p.DryRun {
 		mem.Replacing = p.Replacing // nobody launches what would take their place
 	}

@@ -144,11 +144,12 @@ func wantUntil(t *testing.T, mem fleet.Memory, want time.Time) {
 func TestNotice(t *testing.T) {
 	seen := plan("p1", at)
 	seen.Idle = []fleet.Idle{{Instance: "i-1", Since: at}}
+	seen.Unhealthy = []fleet.Unhealthy{{Instance: "i-2", Since: at}}
 	seen.Demand = []fleet.UnmetDemand{{Group: "service:web", Deployment: "d", Count: 3, Since: at, Desired: 4, Armed: at.Add(time.Minute)}}
 	seen.Services = []fleet.SeenService{{Service: "web", Desired: 4, Grown: 2, HalvedAt: at, Deployment: "d", Failed: 3, Crashed: 1, HadRoom: true}}
 	noticed := outcome.Notice(fleet.Memory{Demand: []fleet.DemandAge{{Group: "service:gone"}}}, seen)
 	want := fleet.Memory{
-		Idle: seen.Idle, Services: seen.Services,
+		Idle: seen.Idle, Unhealthy: seen.Unhealthy, Services: seen.Services,
 		Demand: []fleet.DemandAge{{Group: "service:web", Deployment: "d", Since: at, Desired: 4, Armed: at.Add(time.Minute)}},
 	}
 	if !reflect.DeepEqual(noticed, want) {

@@ -26,6 +26,7 @@ func (d *draft) account() {
 		case active, away, gone, late:
 		}
 	}
+	d.findUnhealthy()
 	d.addDaemons()
 	d.carryReplacing()
 }

@@ -90,6 +90,9 @@ func (d *draft) specBudgets() map[fleet.LaunchSpecName]budget {
 			}
 			size[inst.LaunchSpec]++
 		case active, away, noticed:
+			if d.goesUnwell(i) {
+				draining[inst.LaunchSpec]++
+			}
 			size[inst.LaunchSpec]++
 		case gone, bootingUp, late:
 		}

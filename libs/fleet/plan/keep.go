@@ -189,7 +189,7 @@ func (d *draft) tasksBut(i int, except bond) int {
 // lacking. Looking at all of them takes O(n), and so only the first few are told in full.
 func (d *draft) nearest(from int, t *place.Task) string {
 	const most = 100 // past these the words would cost more than the decision
-	if d.explained++; d.explained > most {
+	if d.explained++; d.explained > most && d.asked == nil {
 		return "no other instance has room for it"
 	}
 	best, ok := d.cluster.Nearest(t, from)

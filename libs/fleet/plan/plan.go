@@ -5,7 +5,7 @@
 // Every decision and every refusal has a reason, as data. Tasks that wait are answered in
 // [fleet.Plan].Demand; instances that stay, and everything else that was looked at and not
 // done, in Reasons under the subjects "instance/<id>", "service/<name>", "headroom" and
-// "cluster".
+// "cluster". A plan tells no more than fits a message; [WhyStay] tells of any instance.
 package plan
 
 import (
@@ -19,7 +19,7 @@ import (
 
 // Version is the version of these rules. Plans made by the same version of the same input
 // are equal byte for byte; raise it with every change of what is decided.
-const Version = "plan/3"
+const Version = "plan/4"
 
 // Make decides. It is pure: the same snapshot, policy and memory make the same plan, byte
 // for byte, and the order of the tables in the snapshot does not matter. The snapshot and
@@ -32,6 +32,12 @@ const Version = "plan/3"
 // at once, O(log n) each as a rule and O(n) where package place says so.
 func Make(snap fleet.Snapshot, pol fleet.Policy, mem fleet.Memory) fleet.Plan {
 	d := newDraft(snap, pol, mem)
+	d.decide()
+	return d.finish()
+}
+
+// decide makes every decision, in this order.
+func (d *draft) decide() {
 	d.lookAround()    // what the view, a person or the policy forbids
 	d.account()       // what is under way: in flight, booting, draining, over
 	d.reportDaemons() // that find no room
@@ -42,9 +48,9 @@ func Make(snap fleet.Snapshot, pol fleet.Policy, mem fleet.Memory) fleet.Plan {
 	d.launch()        // for what fits nowhere
 	d.drainNoticed()  // what AWS takes back
 	d.reap()          // what never came to life
+	d.replaceUnwell() // what does not work
 	d.removeIdle()    // what nobody needs
 	d.applyBudgets()  // limits on how much changes at once come last
-	return d.finish() // and every word of it
 }
 
 // Limits of a plan and its actions.
@@ -73,6 +79,7 @@ type draft struct {
 	daemons    []int         // task groups of daemon services
 	heldBuffer []heldTask
 	explained  int     // refusals that were told in full
+	asked      []bool  // by instance, nil in a plan: of which everything is told (WhyStay)
 	untold     int     // reasons beyond the most that a plan holds
 	services   []int32 // by task group: of the service, or fleet.NoIndex
 	bonds      []bond  // by task group
@@ -92,8 +99,11 @@ type draft struct {
 	drains    []drain
 	acted     map[fleet.InstanceID]bool // instances that have an action, open or planned
 
-	down      *fleet.WeekWindow // it is a time of the week without instances
-	replacing fleet.Replacing   // dear instances, and those that take their place
+	down      *fleet.WeekWindow   // it is a time of the week without instances
+	replacing fleet.Replacing     // dear instances, and those that take their place
+	noSwap    string              // why no others are replaced now
+	looked    []drain             // candidates for removal, least utilized first
+	stuck     map[int]*place.Task // by instance: what of it fits nowhere else, where that is asked
 }
 
 // state is what an instance is to the planner.
@@ -106,7 +116,7 @@ const (
 	bootingUp              // going to register
 	late                   // should have registered
 	leaving                // draining, or a drain has it in hand
-	noticed                // AWS is about to take it
+	noticed                // AWS is about to take it, or it does not work and is to be replaced
 )
 
 func newDraft(snap fleet.Snapshot, pol fleet.Policy, mem fleet.Memory) *draft {
@@ -198,4 +208,4 @@ func (d *draft) note(r fleet.Reason) {
 
 // full reports whether the plan holds as many reasons as it may: what comes is counted, and
 // its words are not worth making.
-func (d *draft) full() bool { return len(d.out.Reasons) >= mostReasons }
+func (d *draft) full() bool { return d.asked == nil && len(d.out.Reasons) >= mostReasons }

@@ -288,6 +288,9 @@ type reference struct {
 	steps int
 }
 
+// mostSteps is when the search gives up and takes the planner's word.
+const mostSteps = 200_000
+
 func newReference(s *script) *reference {
 	r := &reference{s: s}
 	for i := range s.snap.Instances {
@@ -306,8 +309,7 @@ func (r *reference) fit(tasks []int) bool {
 	if len(tasks) == 0 {
 		return true
 	}
-	const most = 200_000 // steps: the search gives up and takes the planner's word
-	if r.steps++; r.steps > most {
+	if r.steps++; r.steps > mostSteps {
 		return true
 	}
 	g := &r.s.snap.TaskGroups[tasks[0]]
@@ -327,8 +329,13 @@ func (r *reference) fit(tasks []int) bool {
 }
 
 func (r *reference) allows(i int, g *fleet.TaskGroup) bool {
-	if (g.Distinct || len(g.Ports) > 0) && r.held[i][g.Group] > 0 {
+	if g.Distinct && r.held[i][g.Group] > 0 || len(g.Zones) > 0 && !slices.Contains(g.Zones, r.s.snap.Instances[i].Zone) {
 		return false
+	}
+	for j := range r.s.snap.TaskGroups { // no port twice
+		if other := &r.s.snap.TaskGroups[j]; r.held[i][other.Group] > 0 && slices.ContainsFunc(g.Ports, func(p fleet.Port) bool { return slices.Contains(other.Ports, p) }) {
+			return false
+		}
 	}
 	for _, c := range g.Constraints {
 		if zone, ok := strings.CutPrefix(c, "attribute:ecs.availability-zone == "); ok && zone != string(r.s.snap.Instances[i].Zone) {

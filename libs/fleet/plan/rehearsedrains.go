@@ -27,8 +27,7 @@ func (d *draft) rehearseDrains(ripe []drain, allowed int) []drain {
 			}
 			return
 		}
-		last := instanceSubject(&d.snap.Instances[set[len(set)-1].instance])
-		why, ok := d.drainsWork(slices.Concat(works, set), last)
+		why, ok := d.drainsWork(slices.Concat(works, set))
 		switch {
 		case ok:
 			works = append(works, set...)
@@ -67,9 +66,9 @@ func (d *draft) playings(homeless []heldTask) uint64 {
 	return uint64(min(max(effort/tasks, rehearsals), most))
 }
 
-// drainsWork rehearses drains together. If they do not work it says why the subject, the
-// last of them, has to stay.
-func (d *draft) drainsWork(drains []drain, subject string) (fleet.Reason, bool) {
+// drainsWork rehearses drains together. If they do not work it says why the last of them
+// has to stay.
+func (d *draft) drainsWork(drains []drain) (fleet.Reason, bool) {
 	m := d.cluster.Mark()
 	defer d.cluster.Rollback(m)
 	d.liftHeadroom()
@@ -91,7 +90,7 @@ func (d *draft) drainsWork(drains []drain, subject string) (fleet.Reason, bool) 
 	for seed := range d.playings(homeless) {
 		again := d.cluster.Mark()
 		rng := rand.New(rand.NewPCG(seed, uint64(len(homeless))))
-		why, ok := d.rehouse(homeless, rng, subject)
+		why, ok := d.rehouse(homeless, rng, drains[len(drains)-1].instance)
 		d.cluster.Rollback(again)
 		if !ok {
 			return why, false
@@ -105,13 +104,16 @@ func nowhere(int, int) {}
 
 // rehouse places tasks as ECS does, in an order and with ties left to chance, and looks
 // whether the headroom that was there is there still: ECS knows nothing of it and may
-// spread tasks right over it.
-func (d *draft) rehouse(homeless []heldTask, rng *rand.Rand, subject string) (fleet.Reason, bool) {
+// spread tasks right over it. What has no place is told of the last instance that would go.
+func (d *draft) rehouse(homeless []heldTask, rng *rand.Rand, last int) (fleet.Reason, bool) {
+	subject := instanceSubject(&d.snap.Instances[last])
 	for _, x := range rng.Perm(len(homeless)) {
 		h := homeless[x]
 		if d.cluster.PlaceUpTo(h.task, h.count, rng) < h.count {
-			return fleet.Because(fleet.ReasonUnfit, subject, "task", h.task.Name,
-				"why", "the placement strategies of the services leave no room for it in a rehearsal"), false
+			why := fleet.Because(fleet.ReasonUnfit, subject, "task", h.task.Name,
+				"why", "in a rehearsal of the placement strategies of the services, "+d.nearest(last, h.task))
+			why.Considered = d.others(last, h.task)
+			return why, false
 		}
 	}
 	d.cluster.Order(d.fullestFirst())

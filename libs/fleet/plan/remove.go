@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -39,6 +40,7 @@ func (d *draft) removeIdle() {
 		return
 	}
 	candidates := d.candidates()
+	d.looked = candidates
 	d.markReplaced(candidates)
 	m := d.cluster.Mark()
 	d.cluster.Order(d.fullestFirst())
@@ -155,11 +157,12 @@ func (d *draft) empty(c *drain) (fleet.Reason, bool) {
 		d.cluster.Close(i)
 		return fleet.Reason{}, true
 	}
-	if first := slices.MinFunc(list, compareHeld); !d.cluster.Fits(first.task, i) {
-		return d.unmoved(i, &first, 0), false
+	first, hopeless := d.hardest(list)
+	if !d.cluster.Fits(first.task, i) {
+		return d.unmoved(i, first, 0, ""), false
 	}
-	if hopeless, ok := d.hopeless(list); ok {
-		return d.unmoved(i, hopeless, 0), false
+	if hopeless != nil {
+		return d.unmoved(i, hopeless, 0, ""), false
 	}
 	slices.SortStableFunc(list, compareHeld)
 	m := d.cluster.Mark()
@@ -168,28 +171,38 @@ func (d *draft) empty(c *drain) (fleet.Reason, bool) {
 		h := &list[x]
 		d.cluster.Take(i, h.task, h.count)
 		if n := d.cluster.FitUpTo(h.task, h.count, nowhere); n < h.count {
+			beside := ""
+			if x > 0 || n > 0 {
+				beside = "with the rest of what is on it moved, "
+			}
+			why := d.unmoved(i, h, n, beside)
 			d.cluster.Rollback(m)
 			if n == 0 {
 				d.cluster.Fits(h.task, i) // if it never did, that is known of the next instance
 			}
-			return d.unmoved(i, h, n), false
+			return why, false
 		}
 	}
 	return fleet.Reason{}, true
 }
 
-// hopeless is the hardest to move of what is known to fit nowhere, whatever else is moved.
-func (d *draft) hopeless(list []heldTask) (hardest *heldTask, ok bool) {
+// hardest is the hardest to move of what is on an instance, and of that what is known to
+// fit nowhere whatever else is moved, if there is any.
+func (d *draft) hardest(list []heldTask) (first, hopeless *heldTask) {
 	for x := range list {
-		if h := &list[x]; d.cluster.FitsNowhere(h.task) && (hardest == nil || compareHeld(*h, *hardest) < 0) {
-			hardest = h
+		h := &list[x]
+		if first == nil || h.before(first) {
+			first = h
+		}
+		if d.cluster.FitsNowhere(h.task) && (hopeless == nil || h.before(hopeless)) {
+			hopeless = h
 		}
 	}
-	return hardest, hardest != nil
+	return first, hopeless
 }
 
-// unmoved says what of an instance fits nowhere else, when so many of them do.
-func (d *draft) unmoved(i int, h *heldTask, fit int) fleet.Reason {
+// unmoved says what of an instance fits nowhere else, when so many of them do, beside what.
+func (d *draft) unmoved(i int, h *heldTask, fit int, beside string) fleet.Reason {
 	if d.full() {
 		return fleet.Reason{}
 	}
@@ -197,7 +210,9 @@ func (d *draft) unmoved(i int, h *heldTask, fit int) fleet.Reason {
 	if h.headroom {
 		return fleet.Because(fleet.ReasonKeepHeadroom, subject, "missing", h.count-fit, "wanted", d.unitOf(h.task).wanted)
 	}
-	return fleet.Because(fleet.ReasonUnfit, subject, "task", h.task.Name, "why", d.nearest(i, h.task))
+	why := fleet.Because(fleet.ReasonUnfit, subject, "task", h.task.Name, "why", beside+d.nearest(i, h.task))
+	why.Considered = d.others(i, h.task)
+	return why
 }
 
 // countTasks counts what ECS has to move, and what would be lost.
@@ -228,7 +243,7 @@ type heldTask struct {
 	task     *place.Task
 	count    int
 	headroom bool
-	size     int64
+	rank     int64 // what has to be moved first has the least
 }
 
 // held is what is on a node and has to leave it, in no order worth having. It is good
@@ -237,7 +252,7 @@ func (d *draft) held(i int) []heldTask {
 	list := d.heldBuffer[:0]
 	d.cluster.Held(i, func(t *place.Task, count int) bool {
 		if d.leaves(i, t) {
-			list = append(list, heldTask{task: t, count: count, headroom: t.Reserved, size: max(4*t.Needs.CPUUnits, t.Needs.MemoryMiB)})
+			list = append(list, heldTask{task: t, count: count, headroom: t.Reserved, rank: rankOf(t)})
 		}
 		return true
 	})
@@ -261,17 +276,24 @@ func (d *draft) leaves(i int, t *place.Task) bool {
 	}
 }
 
-// compareHeld puts tasks before headroom, and what needs most first, so that what fits
-// nowhere is found soon.
+// rankOf puts tasks before headroom, and what needs most first, so that what fits nowhere
+// is found soon.
+func rankOf(t *place.Task) int64 {
+	rank := -sizeOf(t)
+	if t.Reserved {
+		rank += math.MaxInt64
+	}
+	return rank
+}
+
+// sizeOf is how much of an instance a task takes, with a vCPU as good as 4 GiB.
+func sizeOf(t *place.Task) int64 { return max(4*t.Needs.CPUUnits, t.Needs.MemoryMiB) }
+
+func (h *heldTask) before(other *heldTask) bool { return compareHeld(*h, *other) < 0 }
+
 func compareHeld(a, b heldTask) int {
-	switch {
-	case a.headroom != b.headroom:
-		if a.headroom {
-			return 1
-		}
-		return -1
-	case a.size != b.size:
-		return cmp.Compare(b.size, a.size)
+	if a.rank != b.rank {
+		return cmp.Compare(a.rank, b.rank)
 	}
 	return cmp.Compare(a.task.Name, b.task.Name)
 }
@@ -331,7 +353,7 @@ func (d *draft) mayDrain() int {
 	size := count(d.states, active) + count(d.states, away) + count(d.states, noticed) + count(d.states, leaving)
 	leavingNow := 0
 	for i, s := range d.states {
-		if inst := &d.snap.Instances[i]; s == leaving && inst.Owner != "" && inst.Notice.Kind == "" {
+		if inst := &d.snap.Instances[i]; s == leaving && inst.Owner != "" && inst.Notice.Kind == "" || d.goesUnwell(i) {
 			leavingNow++
 		}
 	}

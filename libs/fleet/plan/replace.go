@@ -43,15 +43,13 @@ func (s *swap) gain() fleet.Price { return s.before - s.after }
 func (d *draft) replaceDear(candidates, idle, ripe []drain) (wait bool) {
 	known := d.mem.Saving
 	d.out.Saving = known
-	if !*d.pol.ScaleDown.Replace || d.noLaunch != nil || !d.replacing.IsZero() || d.changing() || d.trouble() != nil || d.closedHours() != nil {
+	if d.noSwap = d.whyNoSearch(); d.noSwap != "" {
 		return false
 	}
 	stable, cooldown := time.Duration(d.pol.ScaleDown.StableFor), time.Duration(d.pol.ScaleDown.Cooldown)
-	if age := d.now.Sub(known.SearchedAt); age < stable {
-		return false
-	}
 	list, at := d.dear(candidates), d.mayDrain()
 	if len(list) == 0 || at <= 0 {
+		d.noSwap = "as many instances drain as may at once"
 		d.out.Saving = fleet.Saving{SearchedAt: d.now}
 		return false
 	}
@@ -61,17 +59,46 @@ func (d *draft) replaceDear(candidates, idle, ripe []drain) (wait bool) {
 	}
 	d.out.Saving = fleet.Saving{Since: since}
 	all := len(list) <= at
-	if long := d.now.Sub(since); long < stable || d.quietFor() < cooldown || len(idle) > 0 && !all {
+	switch long := d.now.Sub(since); {
+	case long < stable || d.quietFor() < cooldown:
+		d.noSwap = fmt.Sprintf("it could be for %s; the policy waits %s, and %s after a change", ago(long), ago(stable), ago(cooldown))
+	case len(idle) > 0 && !all:
+		d.noSwap = "instances that are idle go first"
+	}
+	if d.noSwap != "" {
 		return false
 	}
 	best := d.search(list, at)
 	if best == nil || len(idle) > 0 && !d.betterThanIdle(best, list, ripe) {
 		d.out.Saving = fleet.Saving{SearchedAt: d.now}
+		d.noSwap = fmt.Sprintf("no replacement that was looked at saves %d %% or more", d.pol.ScaleDown.ReplaceSavings)
 		d.because(fleet.ReasonNoCheaper, "cluster", "threshold", d.pol.ScaleDown.ReplaceSavings, "looked", len(list), "wait", ago(stable))
 		return false
 	}
 	d.swap(best)
 	return true
+}
+
+// whyNoSearch says why no replacement is looked for now, "" if it may be.
+func (d *draft) whyNoSearch() string {
+	stable, age := time.Duration(d.pol.ScaleDown.StableFor), d.now.Sub(d.mem.Saving.SearchedAt)
+	switch {
+	case !*d.pol.ScaleDown.Replace:
+		return "the policy replaces nothing (scaleDown.replace)"
+	case d.noLaunch != nil:
+		return d.noLaunch.String()
+	case !d.replacing.IsZero():
+		return "another replacement is under way"
+	case d.changing():
+		return "this plan adds instances"
+	case d.trouble() != nil:
+		return d.trouble().String()
+	case d.closedHours() != nil:
+		return d.closedHours().Fact("why")
+	case age < stable:
+		return fmt.Sprintf("none that saves enough was found %s ago; Neap looks again every %s", ago(age), ago(stable))
+	}
+	return ""
 }
 
 // betterThanIdle reports whether a replacement of all dear instances is to be preferred to
@@ -98,6 +125,16 @@ func (d *draft) threshold(price fleet.Price) fleet.Price {
 // worth of a task is what it would cost at the prices of the market if
 // instances could be filled to the last byte, and so no replacement gains more.
 func (d *draft) dear(candidates []drain) []drain {
+	list := slices.DeleteFunc(d.losses(candidates), func(c drain) bool { return c.loss <= 0 || c.loss < d.threshold(c.price) })
+	slices.SortStableFunc(list, func(a, b drain) int {
+		return cmp.Or(cmp.Compare(b.loss, a.loss), cmp.Compare(a.utilization, b.utilization), cmp.Compare(a.instance, b.instance))
+	})
+	return list
+}
+
+// losses are the candidates that have a price, with what they cost beyond what is on them
+// is worth.
+func (d *draft) losses(candidates []drain) []drain {
 	d.market.build()
 	var total fleet.Resources
 	needs := make([]fleet.Resources, len(candidates))
@@ -117,13 +154,10 @@ func (d *draft) dear(candidates []drain) []drain {
 		}
 		c.price = d.market.weighedPriceOf(inst, prices)
 		c.loss = c.price - rates.Worth(needs[x])
-		if c.price > 0 && c.loss > 0 && c.loss >= d.threshold(c.price) {
+		if c.price > 0 {
 			list = append(list, c)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b drain) int {
-		return cmp.Or(cmp.Compare(b.loss, a.loss), cmp.Compare(a.utilization, b.utilization), cmp.Compare(a.instance, b.instance))
-	})
 	return list
 }
 
@@ -304,7 +338,7 @@ func (d *draft) lacks(s *swap) []*wish {
 		d.cluster.Rollback(again)
 		var size fleet.Price
 		for _, h := range kinds {
-			size += fleet.Price(left[h.task]) * fleet.Price(h.size)
+			size += fleet.Price(left[h.task]) * fleet.Price(sizeOf(h.task))
 		}
 		if size > worst {
 			short, worst = left, size

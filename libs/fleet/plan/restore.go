@@ -47,7 +47,7 @@ func (d *draft) undoDrains() {
 // restorable instances are draining because we said so, and AWS is not taking them.
 func (d *draft) restorable(i int) bool {
 	inst := &d.snap.Instances[i]
-	if d.states[i] != leaving || inst.Status != fleet.StatusDraining || inst.Owner == "" || inst.Notice.Kind != "" || !inst.AgentConnected {
+	if d.states[i] != leaving || inst.Status != fleet.StatusDraining || inst.Owner == "" || inst.Notice.Kind != "" || unwell(inst) != "" {
 		return false
 	}
 	hand := d.drainOf(inst.ID)

@@ -12,51 +12,75 @@ import (
 // ruledOut tells clause by clause what rules the offerings of the market out for a wish:
 // each clause with the number of offerings and the cheapest of them, the commonest first.
 func (d *draft) ruledOut(x *wish) []fleet.Ruling {
-	const most = 6 // enough to see what is in the way, short enough to read
-	type ruled struct {
-		by       string
-		count    int
-		cheapest int
-		refusal  place.Refusal
-	}
-	var list []ruled
-	at := map[string]int{}
+	var all tally
 	for i := range d.market.offers {
 		r, ok := d.market.shelf.Eligible(i, x.task)
 		if ok {
 			continue
 		}
-		by := cmp.Or(r.Clause, string(r.Kind))
-		k, known := at[by]
-		if !known {
-			k = len(list)
-			at[by] = k
-			list = append(list, ruled{by: by, cheapest: i, refusal: r})
-		}
-		list[k].count++
-		if d.market.offers[i].Price < d.market.offers[list[k].cheapest].Price {
-			list[k].cheapest, list[k].refusal = i, r
-		}
+		all.add(cmp.Or(r.Clause, string(r.Kind)), i, d.market.offers[i].Price.USD(), r)
 	}
-	slices.SortStableFunc(list, func(a, b ruled) int {
-		return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.by, b.by))
-	})
 	var rulings []fleet.Ruling
-	for _, r := range list[:min(len(list), most)] {
-		o := &d.market.offers[r.cheapest]
+	for _, r := range all.commonest() {
+		o := &d.market.offers[r.first]
 		candidate := fmt.Sprintf("%s of launch spec %s", o.Key(), o.spec.Name)
 		if r.count > 1 {
 			candidate = fmt.Sprintf("%d offerings, such as %s", r.count, candidate)
 		}
-		verdict := r.refusal.String()
-		switch r.refusal.Kind {
-		case place.KindCPU, place.KindMemory, place.KindGPU, place.KindENI:
-			verdict = r.refusal.Detail // it names the resource
-		default:
-		}
-		rulings = append(rulings, fleet.Ruling{Candidate: candidate, Verdict: verdict, Cost: o.Price})
+		rulings = append(rulings, fleet.Ruling{Candidate: candidate, Verdict: r.verdict(), Cost: o.Price})
 	}
 	return rulings
+}
+
+// tally counts candidates by what rules them out. Adding takes O(1).
+type tally struct {
+	list []ruled
+	at   map[string]int // in the list
+}
+
+// ruled are candidates that the same clause rules out.
+type ruled struct {
+	by      string
+	count   int
+	first   int // of the candidates, by rank
+	rank    float64
+	refusal place.Refusal // of that one
+}
+
+func (t *tally) add(by string, candidate int, rank float64, r place.Refusal) {
+	if t.at == nil {
+		t.at = map[string]int{}
+	}
+	k, known := t.at[by]
+	if !known {
+		k = len(t.list)
+		t.at[by] = k
+		t.list = append(t.list, ruled{by: by, first: candidate, rank: rank, refusal: r})
+	}
+	x := &t.list[k]
+	x.count++
+	if rank < x.rank {
+		x.first, x.rank, x.refusal = candidate, rank, r
+	}
+}
+
+// commonest are the clauses that rule most candidates out.
+func (t *tally) commonest() []ruled {
+	const most = 6 // enough to see what is in the way, short enough to read
+	slices.SortStableFunc(t.list, func(a, b ruled) int {
+		return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.by, b.by))
+	})
+	return t.list[:min(len(t.list), most)]
+}
+
+// verdict puts the refusal into words.
+func (r *ruled) verdict() string {
+	switch r.refusal.Kind {
+	case place.KindAgent, place.KindCPU, place.KindMemory, place.KindGPU, place.KindENI:
+		return r.refusal.Detail // it says what it is about
+	default:
+		return r.refusal.String()
+	}
 }
 
 // leftBy is what each instance has left beside what it is to hold.

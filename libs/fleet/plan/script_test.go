@@ -73,6 +73,7 @@ var verbs = map[string]func(*script, line){
 	"short":     (*script).short,     // short TYPE ZONE LIFECYCLE for=
 	"setback":   (*script).setback,   // setback KIND OF class= message= times= for=: failed before, until in so long
 	"idle":      (*script).idle,      // idle ID for=
+	"unhealthy": (*script).unhealthy, // unhealthy ID for=: since when it has not worked
 	"dear":      (*script).dear,      // dear for= searched=: since when the cluster could cost less; when nothing was found
 	"removed":   (*script).removed,   // removed ID TYPE age=: not long ago
 	"replacing": (*script).replacing, // replacing ID,… age=: a replacement under way
@@ -170,7 +171,7 @@ func parseLine(raw string) (line, error) {
 }
 
 // flags are options that stand alone and may come first.
-var flags = map[string]bool{"refused": true, "room": true, "burstable": true, "metal": true, "booting": true, "spot": true, "over": true, "daemon": true, "standalone": true, "not-ours": true, "agent-away": true}
+var flags = map[string]bool{"refused": true, "room": true, "burstable": true, "metal": true, "booting": true, "spot": true, "over": true, "daemon": true, "standalone": true, "not-ours": true, "agent-away": true, "impaired": true}
 
 func (l line) has(name string) bool { _, ok := l.options[name]; return ok }
 
@@ -320,7 +321,7 @@ func (s *script) instance(l line) {
 		ID: fleet.InstanceID(l.args[0]), ContainerInstance: fleet.ContainerInstanceID("ci-" + l.args[0]), Status: fleet.InstanceStatus(or(l.options["status"], "active")),
 		Type: fleet.TypeName(l.args[1]), Zone: fleet.Zone(or(l.options["zone"], "a")), Lifecycle: fleet.OnDemand, Architecture: fleet.X86, Image: "ami-1",
 		Owner: "neap", LaunchSpec: fleet.LaunchSpecName(or(l.options["spec"], "default")), Action: fleet.ActionID(l.options["action"]), Drain: fleet.ActionID(l.options["drain"]),
-		LaunchedAt: l.ago("age", time.Hour), RegisteredAt: l.ago("age", time.Hour), AgentConnected: !l.has("agent-away"), AgentVersion: "1.90.0",
+		LaunchedAt: l.ago("age", time.Hour), RegisteredAt: l.ago("age", time.Hour), AgentConnected: !l.has("agent-away"), Impaired: l.has("impaired"), AgentVersion: "1.90.0",
 		Protected: l.options["protected"], Attributes: fleet.NoIndex, CapacityProvider: l.options["provider"],
 		AutoScalingGroup: l.options["asg"],
 	}
@@ -425,6 +426,10 @@ func (s *script) setback(l line) {
 
 func (s *script) idle(l line) {
 	s.mem.Idle = append(s.mem.Idle, fleet.Idle{Instance: fleet.InstanceID(l.args[0]), Since: l.ago("for", 10*time.Minute)})
+}
+
+func (s *script) unhealthy(l line) {
+	s.mem.Unhealthy = append(s.mem.Unhealthy, fleet.Unhealthy{Instance: fleet.InstanceID(l.args[0]), Since: l.ago("for", 10*time.Minute)})
 }
 
 func (s *script) dear(l line) {
@@ -597,6 +602,9 @@ func (s *script) render(p *fleet.Plan) string {
 	}
 	for _, i := range p.Idle {
 		say("idle   %s since %s", i.Instance, i.Since.Format(time.TimeOnly))
+	}
+	for _, u := range p.Unhealthy {
+		say("unhealthy %s since %s", u.Instance, u.Since.Format(time.TimeOnly))
 	}
 	if !p.Saving.Since.IsZero() {
 		say("dear   since %s", p.Saving.Since.Format(time.TimeOnly))

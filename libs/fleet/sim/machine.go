@@ -74,6 +74,7 @@ type instance struct {
 	agent   agentConfig
 	notice  time.Time // when it was told of its interruption
 	stalled bool      // its agent does not come up
+	failing bool      // EC2's status checks of it fail
 	joins   time.Time // since when its agent tries to register, in vain
 	trouble string    // why it has not registered
 	orphans int       // tasks that ECS no longer knows and nobody stopped

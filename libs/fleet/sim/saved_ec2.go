@@ -88,6 +88,7 @@ func (m *instance) fields(a *archive) {
 	part(a, "agent", &m.agent)
 	val(a, "notice", &m.notice)
 	val(a, "stalled", &m.stalled)
+	val(a, "failing", &m.failing)
 	val(a, "joins", &m.joins)
 	val(a, "trouble", &m.trouble)
 	val(a, "orphans", &m.orphans)

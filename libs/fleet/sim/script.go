@@ -68,6 +68,7 @@ import (
 //	drain INSTANCES                   set container instances to DRAINING, as a person would
 //	terminate INSTANCES               terminate instances, as a person would
 //	disconnect INSTANCES [for D]      take the agents of instances away
+//	impair INSTANCES                  let EC2's status checks of instances fail
 //	restart INSTANCES [set NAME=VALUE]…
 //	                                  restart agents, with other settings
 //	deregister INSTANCES [force]      deregister container instances, as a person would

@@ -16,7 +16,7 @@ var statements = map[string]func(words []string) (statement, error){
 	"cluster": readCluster, "task": readTask, "service": readService, "delete": readDelete, "run": readRun,
 	"finish": readFinish, "protect": readProtect, "unprotect": readUnprotect, "launch": readLaunch,
 	"shortage": readShortage, "plenty": readPlenty, "price": readPrice, "interrupt": readInterrupt,
-	"rebalance": readRebalance, "disconnect": readDisconnect, "drain": readDrain, "terminate": readTerminate, "stall": readStall, "events": readEvents,
+	"rebalance": readRebalance, "disconnect": readDisconnect, "impair": readImpair, "drain": readDrain, "terminate": readTerminate, "stall": readStall, "events": readEvents,
 	"zone": readZone, "flaps": readFlaps, "interruptions": readInterruptions, "trunks": readTrunks, "restart": readRestart,
 	"deregister": readDeregister, "unhealthy": readUnhealthy,
 	"group": readGroup, "provider": readProvider, "capacity": readCapacity,
@@ -415,6 +415,10 @@ func readDisconnect(words []string) (statement, error) {
 		words = words[:n-2]
 	}
 	return chosen(words, func(w *World, id fleet.InstanceID) error { return w.Disconnect(id, d) })
+}
+
+func readImpair(words []string) (statement, error) {
+	return chosen(words, (*World).Impair)
 }
 
 func readStall(words []string) (statement, error) {

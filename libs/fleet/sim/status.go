@@ -92,6 +92,16 @@ func (w *World) DescribeInstanceStatus(in *DescribeInstanceStatusInput) (*Descri
 	return out, nil
 }
 
+// Impair lets the status checks of an instance fail from now on. Its agent goes on.
+func (w *World) Impair(id fleet.InstanceID) error {
+	m := w.instances[string(id)]
+	if m == nil || !m.alive() {
+		return fmt.Errorf("impair: there is no running instance %s", id)
+	}
+	m.failing = true
+	return nil
+}
+
 // checksTake is how long the status checks of a new instance take.
 const checksTake = 2 * time.Minute
 
@@ -100,7 +110,7 @@ func (w *World) statusOf(m *instance) InstanceStatus {
 	summary, detail := "not-applicable", ""
 	switch {
 	case s.InstanceState.Name != machineRunning.describe().Name:
-	case w.impaired(m):
+	case m.failing || w.impaired(m):
 		summary, detail = "impaired", "failed"
 	case w.now.Before(m.since().Add(checksTake)):
 		summary, detail = "initializing", "initializing"

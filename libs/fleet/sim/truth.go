@@ -125,9 +125,15 @@ func (h *History) note(token string, l Launch) {
 // terminated notes a termination that was asked for, before it is carried out.
 func (h *History) terminated(w *World, m *instance) {
 	h.InstancesTerminated++
-	if m.host != nil && len(m.host.tasks) > 0 {
+	if m.host != nil && !m.host.abandoned() {
 		h.violate(w, ViolationTerminated, m.host)
 	}
+}
+
+// abandoned reports whether nobody wants anything of what a container instance holds: it
+// holds nothing, or its agent is gone for good and ECS has told every task to stop.
+func (h *containerInstance) abandoned() bool {
+	return len(h.tasks) == 0 || !h.connected && !slices.ContainsFunc(h.tasks, func(t *task) bool { return !t.stopped })
 }
 
 // forced notes that a container instance was deregistered though tasks ran on it.

@@ -66,7 +66,7 @@ func (w *World) zoneState(zone string) string {
 	return "available"
 }
 
-// impaired reports whether EC2's status checks of an instance fail.
+// impaired reports whether an instance is in a zone that is lost.
 func (w *World) impaired(m *instance) bool {
 	return m.state == machineRunning && w.zoneIsDown(m.subnet.Zone)
 }

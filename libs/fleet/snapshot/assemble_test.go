@@ -479,6 +479,7 @@ func TestInterfacesAndGPUs(t *testing.T) {
 
 func TestNoticesProtectionsLearned(t *testing.T) {
 	in := small()
+	in.Impaired = []string{"i-1", "i-9"}
 	in.Notices = []snapshot.Notice{
 		{Instance: "i-1", Kind: fleet.NoticeRebalance, At: now.Add(-time.Minute)},
 		{Instance: "i-1", Kind: fleet.NoticeInterruption, At: now},
@@ -494,6 +495,9 @@ func TestNoticesProtectionsLearned(t *testing.T) {
 	snap := assemble(t, in)
 	if n := snap.Instances[0].Notice; n.Kind != fleet.NoticeInterruption || !n.At.Equal(now.Add(-time.Second)) {
 		t.Errorf("notice %+v", n)
+	}
+	if !snap.Instances[0].Impaired || snap.Instances[1].Impaired {
+		t.Errorf("impaired: %t %t, want the first alone", snap.Instances[0].Impaired, snap.Instances[1].Impaired)
 	}
 	if why := snap.Instances[1].Protected; why != "debugging" {
 		t.Errorf("protected %q", why)

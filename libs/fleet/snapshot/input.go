@@ -32,6 +32,7 @@ type Input struct {
 
 	Notices     []Notice        // from events: what AWS is going to take
 	Refused     []Refused       // from events: standalone tasks that found no room, and are expected to be asked for again
+	Impaired    []string        // EC2 instances of which a status check fails
 	Protections []Protection    // instances that a person has told Neap to keep
 	Learned     []fleet.Learned // of the snapshot before: what instances were seen to register
 }

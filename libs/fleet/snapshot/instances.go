@@ -52,6 +52,7 @@ func (a *assembly) addInstances() {
 		}
 	}
 	a.protect()
+	a.impair()
 	a.interfaces = make([]int64, len(a.snap.Instances))
 	a.gpus = make([]int64, len(a.snap.Instances))
 }
@@ -243,6 +244,17 @@ func (a *assembly) protect() {
 	}
 	for i := range a.snap.Instances {
 		a.snap.Instances[i].Protected = why[a.snap.Instances[i].ID]
+	}
+}
+
+// impair notes of which instances EC2's status checks fail.
+func (a *assembly) impair() {
+	impaired := make(map[fleet.InstanceID]bool, len(a.in.Impaired))
+	for _, id := range a.in.Impaired {
+		impaired[fleet.InstanceID(id)] = true
+	}
+	for i := range a.snap.Instances {
+		a.snap.Instances[i].Impaired = impaired[a.snap.Instances[i].ID]
 	}
 }
 
