@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/test/harness"
 )
 
 // A load whose need of instances is known exactly: four tasks of web fill an instance.
@@ -24,16 +25,16 @@ service web task web desired 4
 )
 
 // quiet lists what holds when nothing is left to do.
-func (s *system) quiet() []condition {
-	return []condition{allRun, settled, room(fleet.HeadroomUnit{CPUUnits: 512, MemoryMiB: 1024, Count: 2}), s.ended}
+func (s *system) quiet() []harness.Condition {
+	return []harness.Condition{harness.AllRun, harness.Settled, harness.Room(fleet.HeadroomUnit{CPUUnits: 512, MemoryMiB: 1024, Count: 2}), s.Ended}
 }
 
 // grown waits until the grown load runs, on as many instances as it needs and no more.
 func (s *system) grown() {
-	s.t.Helper()
-	truth := s.until("every task runs on the grown cluster", s.quiet()...)
+	s.T.Helper()
+	truth := s.Until("every task runs on the grown cluster", s.quiet()...)
 	if got := truth.History.InstancesLaunched; got != neededGrown {
-		s.t.Errorf("%d instances were launched in all, %d are needed\n%s", got, neededGrown, s.report(truth))
+		s.T.Errorf("%d instances were launched in all, %d are needed\n%s", got, neededGrown, s.Report(truth))
 	}
 }
 
@@ -42,22 +43,22 @@ func (s *system) grown() {
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	victims := map[string][]string{
-		"watcher": {"watcher"}, "planner": {"planner"}, "actuator": {"actuator"}, "drainer": {"drainer"}, "all": services,
+		"watcher": {"watcher"}, "planner": {"planner"}, "actuator": {"actuator"}, "drainer": {"drainer"}, "all": harness.Services,
 	}
-	for _, name := range sorted(victims) {
+	for _, name := range harness.Sorted(victims) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, smallWorld)
-			s.apply(policy(nil))
-			s.up(1)
-			s.until("a small cluster runs", append(s.quiet(), instances(neededSmall))...)
+			s.Apply(harness.Policy(nil))
+			s.Up(1)
+			s.Until("a small cluster runs", append(s.quiet(), harness.Instances(neededSmall))...)
 
-			s.killed("launch", victims[name], func() { s.script(grow) })
+			s.killed("launch", victims[name], func() { s.Script(grow) })
 			s.grown()
-			s.killed("drain", victims[name], func() { s.script(shrink) })
+			s.killed("drain", victims[name], func() { s.Script(shrink) })
 			s.killed("terminate", victims[name], func() {})
-			s.until("the cluster has shrunk, and every task runs", append(s.quiet(), instances(neededShrunk))...)
-			s.audit()
+			s.Until("the cluster has shrunk, and every task runs", append(s.quiet(), harness.Instances(neededShrunk))...)
+			s.Audit()
 		})
 	}
 }
@@ -65,16 +66,16 @@ func TestKilled(t *testing.T) {
 // killed does something, kills services when it has led to the intent to take a step, and
 // starts them again.
 func (s *system) killed(step string, names []string, do func()) {
-	s.t.Helper()
-	var victims []*process
+	s.T.Helper()
+	var victims []*harness.Process
 	for _, name := range names {
-		victims = append(victims, s.running[name+"-1"])
+		victims = append(victims, s.Running[name+"-1"])
 	}
-	trap := s.trap(step, victims...)
+	trap := s.Trap(step, victims...)
 	do()
-	s.caught(trap)
+	s.Caught(trap)
 	for _, name := range names {
-		s.start(name, 1)
+		s.Start(name, 1)
 	}
 }
 
@@ -84,27 +85,27 @@ func (s *system) killed(step string, names []string, do func()) {
 func TestKilledAtTheAnswer(t *testing.T) {
 	t.Parallel()
 	s := start(t, smallWorld)
-	s.apply(policy(nil))
-	s.up(1)
-	s.until("a small cluster runs", append(s.quiet(), instances(neededSmall))...)
+	s.Apply(harness.Policy(nil))
+	s.Up(1)
+	s.Until("a small cluster runs", append(s.quiet(), harness.Instances(neededSmall))...)
 	for _, load := range []struct{ tasks, instances int }{{12, 4}, {20, 6}, {28, 8}} { // two units of headroom on top
-		before := s.truth().History.InstancesLaunched
-		s.script(fmt.Sprintf("service web desired %d", load.tasks))
-		deadline := time.Now().Add(patience)
-		for s.truth().History.InstancesLaunched == before { // without a pause: it is a matter of milliseconds
+		before := s.Truth().History.InstancesLaunched
+		s.Script(fmt.Sprintf("service web desired %d", load.tasks))
+		deadline := time.Now().Add(harness.Patience)
+		for s.Truth().History.InstancesLaunched == before { // without a pause: it is a matter of milliseconds
 			if time.Now().After(deadline) {
-				t.Fatalf("nothing was launched for %d tasks\n%s", load.tasks, s.report(s.truth()))
+				t.Fatalf("nothing was launched for %d tasks\n%s", load.tasks, s.Report(s.Truth()))
 			}
 		}
-		s.running["actuator-1"].kill()
-		s.start("actuator", 1)
-		truth := s.until(fmt.Sprintf("%d tasks run", load.tasks), append(s.quiet(), instances(load.instances))...)
+		s.Running["actuator-1"].Kill()
+		s.Start("actuator", 1)
+		truth := s.Until(fmt.Sprintf("%d tasks run", load.tasks), append(s.quiet(), harness.Instances(load.instances))...)
 		if got := truth.History.InstancesLaunched; got != load.instances {
-			t.Errorf("%d instances were launched in all, %d are needed\n%s", got, load.instances, s.report(truth))
+			t.Errorf("%d instances were launched in all, %d are needed\n%s", got, load.instances, s.Report(truth))
 		}
 		t.Logf("EC2 answered %d requests from earlier ones so far", truth.History.TokenReplays)
 	}
-	s.audit()
+	s.Audit()
 }
 
 // TestReplicas runs two replicas of each service; in the middle of it one of each dies, and
@@ -112,26 +113,26 @@ func TestKilledAtTheAnswer(t *testing.T) {
 func TestReplicas(t *testing.T) {
 	t.Parallel()
 	s := start(t, smallWorld)
-	s.apply(policy(nil))
-	s.up(2)
-	s.until("a small cluster runs", append(s.quiet(), instances(neededSmall))...)
+	s.Apply(harness.Policy(nil))
+	s.Up(2)
+	s.Until("a small cluster runs", append(s.quiet(), harness.Instances(neededSmall))...)
 
-	s.script(grow)
+	s.Script(grow)
 	s.grown()
 
-	var victims []*process
-	for _, name := range services {
-		victims = append(victims, s.running[name+"-1"])
+	var victims []*harness.Process
+	for _, name := range harness.Services {
+		victims = append(victims, s.Running[name+"-1"])
 	}
-	trap := s.trap("drain", victims...)
-	s.script(shrink)
-	s.caught(trap)
-	s.until("the cluster has shrunk, and every task runs", append(s.quiet(), instances(neededShrunk))...)
+	trap := s.Trap("drain", victims...)
+	s.Script(shrink)
+	s.Caught(trap)
+	s.Until("the cluster has shrunk, and every task runs", append(s.quiet(), harness.Instances(neededShrunk))...)
 
-	s.script("service web desired 12")
-	truth := s.until("the cluster has grown again", append(s.quiet(), instances(4))...)
+	s.Script("service web desired 12")
+	truth := s.Until("the cluster has grown again", append(s.quiet(), harness.Instances(4))...)
 	if got := truth.History.InstancesLaunched; got != neededGrown+1 {
 		t.Errorf("%d instances were launched in all, %d are needed", got, neededGrown+1)
 	}
-	s.audit()
+	s.Audit()
 }

@@ -1,12 +1,6 @@
-// Package e2e tests the system as a whole, the way people run it: the neap binary and the
-// four services as processes of their own, a real nats-server, a real redis-server, and the
-// simulated AWS of `neap aws` behind HTTP. Nothing of Neap runs within the test but the
-// means to look on.
-//
-// A test sets the world up and changes it through scripts of package sim, and compares what
-// is promised with the truth of that world: what ran, what was launched, what it cost, and
-// whether anything happened that must never happen. Nothing sleeps: each expectation is
-// polled until it holds or its time is up, and then the test says what it saw last.
+// Package e2e tests the system as a whole, on the stage that package harness sets: what a
+// crash, a second replica, a bad message or a person's button must lead to, one at a time.
+// Package chaos does the same by chance, and all at once.
 //
 //	go test -short ./test/e2e                            minutes
 //	go test ./test/e2e -run Killed -artifacts -v         one test; the logs of all processes are kept

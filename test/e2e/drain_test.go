@@ -6,6 +6,7 @@ import (
 
 	"github.com/neap-project/neap/libs/fleet"
 	"github.com/neap-project/neap/libs/fleet/sim"
+	"github.com/neap-project/neap/test/harness"
 )
 
 // TestDrainerKilledAtEachStep kills the drainer before and after each call of a drain, one
@@ -13,23 +14,23 @@ import (
 func TestDrainerKilledAtEachStep(t *testing.T) {
 	t.Parallel()
 	s := start(t, smallWorld+"\n"+grow)
-	s.apply(policy(nil))
-	s.up(1)
-	s.start("drainer", 2)
+	s.Apply(harness.Policy(nil))
+	s.Up(1)
+	s.Start("drainer", 2)
 	s.grown()
-	first := func() { s.script(shrink) }
+	first := func() { s.Script(shrink) }
 	for _, step := range []string{"drain", "deregister", "terminate"} {
-		for _, moment := range []string{step, answered(step)} {
-			trap := s.trap(moment, s.running["drainer-1"], s.running["drainer-2"])
+		for _, moment := range []string{step, harness.Answered(step)} {
+			trap := s.Trap(moment, s.Running["drainer-1"], s.Running["drainer-2"])
 			first()
 			first = func() {}
-			s.caught(trap)
-			s.start("drainer", 1)
-			s.start("drainer", 2)
+			s.Caught(trap)
+			s.Start("drainer", 1)
+			s.Start("drainer", 2)
 		}
 	}
-	s.until("the cluster has shrunk, and every task runs", append(s.quiet(), instances(neededShrunk))...)
-	s.audit()
+	s.Until("the cluster has shrunk, and every task runs", append(s.quiet(), harness.Instances(neededShrunk))...)
+	s.Audit()
 }
 
 // TestDrainTimesOut drains an instance whose tasks ECS is kept from moving: past the timeout
@@ -46,29 +47,29 @@ cluster web
 task web cpu 512 memory 1024 stop-timeout 2m port 80
 service web task web desired 3 balanced strategy spread:instanceId
 `)
-			s.apply(policy(func(p *fleet.Policy) {
+			s.Apply(harness.Policy(func(p *fleet.Policy) {
 				p.Drain = fleet.DrainPolicy{Timeout: fleet.Duration(4 * time.Minute), OnTimeout: onTimeout}
 			}))
-			s.up(1)
-			s.until("the port takes an instance for each task", append(s.quiet(), instances(3))...)
+			s.Up(1)
+			s.Until("the port takes an instance for each task", append(s.quiet(), harness.Instances(3))...)
 
-			s.running["drainer-1"].kill()
-			s.script("task web cpu 512 memory 1024 stop-timeout 2m\nservice web task web") // any port, so two will do
-			s.until("a drain of an instance with a task is planned", s.plansDrain, allRun)
-			s.script("service web min 99 max 100") // ECS may neither stop a task nor start one
-			before := s.truth()
-			timeout := s.trap(step)
-			s.start("drainer", 1)
-			s.caught(timeout)
+			s.Running["drainer-1"].Kill()
+			s.Script("task web cpu 512 memory 1024 stop-timeout 2m\nservice web task web") // any port, so two will do
+			s.Until("a drain of an instance with a task is planned", s.plansDrain, harness.AllRun)
+			s.Script("service web min 99 max 100") // ECS may neither stop a task nor start one
+			before := s.Truth()
+			timeout := s.Trap(step)
+			s.Start("drainer", 1)
+			s.Caught(timeout)
 			if onTimeout == fleet.TimeoutRestore {
-				s.until("the instance takes tasks again", settled, allRun)
-				if ended := ends(before)(s.truth()); ended == "" {
+				s.Until("the instance takes tasks again", harness.Settled, harness.AllRun)
+				if ended := ends(before)(s.Truth()); ended == "" {
 					t.Error("an instance was ended")
 				}
 			}
-			s.script("service web min 100 max 200")
-			s.until("the cluster has shrunk, and every task runs", append(s.quiet(), ends(before))...)
-			s.audit()
+			s.Script("service web min 100 max 200")
+			s.Until("the cluster has shrunk, and every task runs", append(s.quiet(), ends(before))...)
+			s.Audit()
 		})
 	}
 }
@@ -78,26 +79,26 @@ service web task web desired 3 balanced strategy spread:instanceId
 func TestProtectedBetweenPlanAndDrain(t *testing.T) {
 	t.Parallel()
 	s := start(t, smallWorld+"\n"+grow)
-	s.apply(policy(nil))
-	s.up(1)
+	s.Apply(harness.Policy(nil))
+	s.Up(1)
 	s.grown()
 
-	s.running["drainer-1"].kill()
-	s.script(shrink)
-	s.until("a drain is planned", s.plansDrain)
-	before := s.truth()
-	s.script("protect web count 8 for 2h")
-	s.start("drainer", 1)
-	s.throughout(5*time.Minute, "no instance with a protected task ends", protectedRun)
-	s.until("what could go has gone", s.ended, allRun)
-	s.script("unprotect web")
-	s.until("the cluster has shrunk, and every task runs", append(s.quiet(), instances(neededShrunk), ends(before))...)
-	s.audit()
+	s.Running["drainer-1"].Kill()
+	s.Script(shrink)
+	s.Until("a drain is planned", s.plansDrain)
+	before := s.Truth()
+	s.Script("protect web count 8 for 2h")
+	s.Start("drainer", 1)
+	s.Throughout(5*time.Minute, "no instance with a protected task ends", protectedRun)
+	s.Until("what could go has gone", s.Ended, harness.AllRun)
+	s.Script("unprotect web")
+	s.Until("the cluster has shrunk, and every task runs", append(s.quiet(), harness.Instances(neededShrunk), ends(before))...)
+	s.Audit()
 }
 
 // plansDrain holds when the last plan drains an instance.
 func (s *system) plansDrain(*sim.Truth) string {
-	for _, a := range s.lastPlan().Actions {
+	for _, a := range s.LastPlan().Actions {
 		if a.Kind == fleet.ActionDrain {
 			return ""
 		}
@@ -118,7 +119,7 @@ func protectedRun(truth *sim.Truth) string {
 }
 
 // ends holds when instances were ended since.
-func ends(before *sim.Truth) condition {
+func ends(before *sim.Truth) harness.Condition {
 	return func(truth *sim.Truth) string {
 		if truth.History.InstancesTerminated == before.History.InstancesTerminated {
 			return "no instance was ended"
@@ -131,15 +132,15 @@ func ends(before *sim.Truth) condition {
 func TestDeploymentDuringADrain(t *testing.T) {
 	t.Parallel()
 	s := start(t, smallWorld+"\n"+grow)
-	s.apply(policy(nil))
-	s.up(1)
+	s.Apply(harness.Policy(nil))
+	s.Up(1)
 	s.grown()
-	trap := s.trap("drain")
-	s.script(shrink)
-	s.caught(trap)
-	s.script("task web cpu 512 memory 1024\nservice web task web")
-	s.until("the deployment is over, and the cluster has shrunk", append(s.quiet(), instances(neededShrunk))...)
-	s.audit()
+	trap := s.Trap("drain")
+	s.Script(shrink)
+	s.Caught(trap)
+	s.Script("task web cpu 512 memory 1024\nservice web task web")
+	s.Until("the deployment is over, and the cluster has shrunk", append(s.quiet(), harness.Instances(neededShrunk))...)
+	s.Audit()
 }
 
 // TestUnhealthy takes the agent of an instance away for good: an instance is launched for its
@@ -147,10 +148,10 @@ func TestDeploymentDuringADrain(t *testing.T) {
 func TestUnhealthy(t *testing.T) {
 	t.Parallel()
 	s := start(t, smallWorld)
-	s.apply(policy(func(p *fleet.Policy) { p.Unhealthy.After = fleet.Duration(2 * time.Minute) }))
-	s.up(1)
-	before := s.until("a small cluster runs", append(s.quiet(), instances(neededSmall))...)
-	s.script("disconnect oldest")
-	s.until("another has taken its place", append(s.quiet(), instances(neededSmall), ends(before))...)
-	s.audit()
+	s.Apply(harness.Policy(func(p *fleet.Policy) { p.Unhealthy.After = fleet.Duration(2 * time.Minute) }))
+	s.Up(1)
+	before := s.Until("a small cluster runs", append(s.quiet(), harness.Instances(neededSmall))...)
+	s.Script("disconnect oldest")
+	s.Until("another has taken its place", append(s.quiet(), harness.Instances(neededSmall), ends(before))...)
+	s.Audit()
 }

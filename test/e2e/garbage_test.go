@@ -10,6 +10,7 @@ import (
 	"github.com/neap-project/neap/libs/adapters/bus"
 	"github.com/neap-project/neap/libs/adapters/bus/bustest"
 	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/test/harness"
 )
 
 // Clusters that garbage is about, beside the one of the tests.
@@ -23,26 +24,26 @@ const (
 func TestGarbage(t *testing.T) {
 	t.Parallel()
 	s := start(t, smallWorld)
-	s.apply(policy(nil))
-	s.up(1)
-	s.until("a small cluster runs", append(s.quiet(), instances(neededSmall))...)
+	s.Apply(harness.Policy(nil))
+	s.Up(1)
+	s.Until("a small cluster runs", append(s.quiet(), harness.Instances(neededSmall))...)
 
 	pour := func() {
-		s.pour("snapshot", string(cluster), unknownKey, hostileKey)
-		s.pour("outcome", string(cluster), unknownKey, hostileKey)
+		s.pour("snapshot", string(harness.Cluster), unknownKey, hostileKey)
+		s.pour("outcome", string(harness.Cluster), unknownKey, hostileKey)
 		s.pour("plan", unknownKey, hostileKey)
 	}
-	before := s.truth()
+	before := s.Truth()
 	pour()
-	s.throughout(time.Minute, "nothing is done about garbage", untouched(before))
-	s.script(grow)
-	s.until("tasks wait for room", waited(before))
+	s.Throughout(time.Minute, "nothing is done about garbage", harness.Untouched(before))
+	s.Script(grow)
+	s.Until("tasks wait for room", harness.Waited(before))
 	pour()
 	s.grown()
-	s.script(shrink)
+	s.Script(shrink)
 	pour()
-	s.until("the cluster has shrunk, and every task runs", append(s.quiet(), instances(neededShrunk))...)
-	s.audit()
+	s.Until("the cluster has shrunk, and every task runs", append(s.quiet(), harness.Instances(neededShrunk))...)
+	s.Audit()
 	s.allUp()
 }
 
@@ -53,41 +54,41 @@ func TestGarbage(t *testing.T) {
 func TestBrokenChain(t *testing.T) {
 	t.Parallel()
 	s := start(t, smallWorld)
-	s.apply(policy(nil))
-	s.up(1)
-	s.until("a small cluster runs", append(s.quiet(), instances(neededSmall))...)
-	s.audit()
+	s.Apply(harness.Policy(nil))
+	s.Up(1)
+	s.Until("a small cluster runs", append(s.quiet(), harness.Instances(neededSmall))...)
+	s.Audit()
 
-	s.publish("plan", stray, string(cluster))
-	s.script(grow)
+	s.publish("plan", stray, string(harness.Cluster))
+	s.Script(grow)
 	s.grown()
-	s.audit()
+	s.Audit()
 
-	before := s.truth()
-	s.publish("plan", damaged, string(cluster))
-	s.script(shrink)
-	s.says(s.running["planner-1"], "neap bootstrap --generation 2")
-	s.throughout(2*time.Minute, "nothing is begun on a chain that is broken", untouched(before))
+	before := s.Truth()
+	s.publish("plan", damaged, string(harness.Cluster))
+	s.Script(shrink)
+	s.Says(s.Running["planner-1"], "neap bootstrap --generation 2")
+	s.Throughout(2*time.Minute, "nothing is begun on a chain that is broken", harness.Untouched(before))
 	s.allUp()
 
-	s.must("bootstrap", "--generation", "2")
-	for _, name := range sorted(s.running) {
-		s.running[name].kill()
+	s.Must("bootstrap", "--generation", "2")
+	for _, name := range harness.Sorted(s.Running) {
+		s.Running[name].Kill()
 	}
-	s.up(1)
-	s.bus = bustest.Connect(t, bus.Config{URL: s.nats})
-	s.throughout(2*time.Minute, "a new generation begins paused", untouched(before))
-	s.must("resume", "--all", "--why", "the world was looked at")
-	s.until("the cluster has shrunk, and every task runs", append(s.quiet(), instances(neededShrunk))...)
-	s.audit()
+	s.Up(1)
+	s.Bus = bustest.Connect(t, bus.Config{URL: s.NATS})
+	s.Throughout(2*time.Minute, "a new generation begins paused", harness.Untouched(before))
+	s.Must("resume", "--all", "--why", "the world was looked at")
+	s.Until("the cluster has shrunk, and every task runs", append(s.quiet(), harness.Instances(neededShrunk))...)
+	s.Audit()
 }
 
 // allUp checks that no process has ended.
 func (s *system) allUp() {
-	s.t.Helper()
-	for _, name := range sorted(s.running) {
-		if p := s.running[name]; !p.running() {
-			s.t.Errorf("%s has ended\n%s", name, p.tail())
+	s.T.Helper()
+	for _, name := range harness.Sorted(s.Running) {
+		if p := s.Running[name]; !p.Running() {
+			s.T.Errorf("%s has ended\n%s", name, p.Tail())
 		}
 	}
 }
@@ -95,7 +96,7 @@ func (s *system) allUp() {
 // pour publishes malformed messages of one kind about clusters: without the headers of a
 // message of Neap, and with them.
 func (s *system) pour(kind string, keys ...string) {
-	s.t.Helper()
+	s.T.Helper()
 	s.publish(kind, stray, keys...)
 	s.publish(kind, damaged, keys...)
 }
@@ -111,10 +112,10 @@ func damaged(key string, msg *nats.Msg) {
 }
 
 func (s *system) publish(kind string, dress func(key string, msg *nats.Msg), keys ...string) {
-	s.t.Helper()
-	conn, err := nats.Connect(s.nats)
+	s.T.Helper()
+	conn, err := nats.Connect(s.NATS)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	defer conn.Close()
 	for _, key := range keys {
@@ -123,11 +124,11 @@ func (s *system) publish(kind string, dress func(key string, msg *nats.Msg), key
 			msg.Data = []byte(body)
 			dress(key, msg)
 			if err := conn.PublishMsg(msg); err != nil {
-				s.t.Fatal(err)
+				s.T.Fatal(err)
 			}
 		}
 	}
 	if err := conn.Flush(); err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 }

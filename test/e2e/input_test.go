@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/neap-project/neap/libs/adapters/bus/bustest"
+	"github.com/neap-project/neap/test/harness"
 )
 
 // TestSettings starts services with settings that cannot work: each ends with status 2 and
@@ -22,12 +23,12 @@ func TestSettings(t *testing.T) {
 		setting  string
 		remedy   string
 	}{
-		"NATS of another kind": {services, "NATS_URL=http://nats:4222", "nats://127.0.0.1:4222"},
-		"log format unknown":   {services, "LOG_FORMAT=xml", "json or text"},
-		"level unknown":        {services, "LOG_LEVEL=loud", "debug, info, warn or error"},
-		"address taken":        {services, "HEALTH_ADDR=" + taken.Addr().String(), "free address"},
-		"hostile cluster":      {services, "NEAP_CLUSTERS=web,a.>", "names of ECS clusters"},
-		"value in no file":     {services, "NATS_URL_FILE=/nowhere/nats", "mount the file"},
+		"NATS of another kind": {harness.Services, "NATS_URL=http://nats:4222", "nats://127.0.0.1:4222"},
+		"log format unknown":   {harness.Services, "LOG_FORMAT=xml", "json or text"},
+		"level unknown":        {harness.Services, "LOG_LEVEL=loud", "debug, info, warn or error"},
+		"address taken":        {harness.Services, "HEALTH_ADDR=" + taken.Addr().String(), "free address"},
+		"hostile cluster":      {harness.Services, "NEAP_CLUSTERS=web,a.>", "names of ECS clusters"},
+		"value in no file":     {harness.Services, "NATS_URL_FILE=/nowhere/nats", "mount the file"},
 		"beat without a unit":  {[]string{"watcher", "planner"}, "BEAT=15", "30s"},
 		"no beat":              {[]string{"watcher", "planner"}, "BEAT=0s", "15s"},
 		"password in a URL":    {[]string{"watcher", "planner"}, "REDIS_URL=redis://:open@redis:6379", "REDIS_PASSWORD_FILE"},
@@ -41,8 +42,8 @@ func TestSettings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			variable, _, _ := strings.Cut(test.setting, "=")
 			for _, service := range test.services {
-				env := bare("NATS_CONNECT_TIMEOUT=100ms", "HEALTH_ADDR=")
-				_, errOut, status := run(t, service, append(env, test.setting))
+				env := harness.Bare("NATS_CONNECT_TIMEOUT=100ms", "HEALTH_ADDR=")
+				_, errOut, status := harness.Run(t, service, append(env, test.setting))
 				if status != 2 || strings.Count(errOut, "\n") != 1 || !strings.Contains(errOut, variable) || !strings.Contains(errOut, test.remedy) {
 					t.Errorf("%s with %s: exit status %d and %q; want 2 and one line with %s and %q", service, test.setting, status, errOut, variable, test.remedy)
 				}
@@ -66,16 +67,16 @@ func TestMissing(t *testing.T) {
 		status   int
 		says     []string
 	}{
-		"no NATS":        {services, append(aws, "NATS_URL=nats://127.0.0.1:1"), 1, []string{"nats://127.0.0.1:1", "NATS_URL", "start a nats-server"}},
-		"no streams":     {services, append(aws, "NATS_URL="+bareNATS), 1, []string{"neap bootstrap"}},
+		"no NATS":        {harness.Services, append(aws, "NATS_URL=nats://127.0.0.1:1"), 1, []string{"nats://127.0.0.1:1", "NATS_URL", "start a nats-server"}},
+		"no streams":     {harness.Services, append(aws, "NATS_URL="+bareNATS), 1, []string{"neap bootstrap"}},
 		"no region":      {callers, []string{"NATS_URL=" + ready, "AWS_ACCESS_KEY_ID=any", "AWS_SECRET_ACCESS_KEY=any"}, 2, []string{"AWS_REGION", "us-east-1"}},
 		"no credentials": {callers, []string{"NATS_URL=" + ready, "AWS_REGION=us-east-1"}, 1, []string{"AWS_ACCESS_KEY_ID", "IAM role"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			for _, service := range test.services {
-				env := bare("NATS_CONNECT_TIMEOUT=200ms", "HEALTH_ADDR=", "LOG_FORMAT=text", "AWS_EC2_METADATA_DISABLED=true")
-				_, errOut, status := run(t, service, append(env, test.env...))
+				env := harness.Bare("NATS_CONNECT_TIMEOUT=200ms", "HEALTH_ADDR=", "LOG_FORMAT=text", "AWS_EC2_METADATA_DISABLED=true")
+				_, errOut, status := harness.Run(t, service, append(env, test.env...))
 				if status != test.status {
 					t.Errorf("%s: exit status %d, want %d:\n%s", service, status, test.status, errOut)
 				}
@@ -112,7 +113,7 @@ func TestCommands(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			out, errOut, status := run(t, "neap", bare(), test.args...)
+			out, errOut, status := harness.Run(t, "neap", harness.Bare(), test.args...)
 			if status != test.status || !strings.Contains(errOut, test.says) || strings.Contains(out+errOut, "goroutine") {
 				t.Errorf("neap %s: exit status %d, want %d and %q:\n%s%s", strings.Join(test.args, " "), status, test.status, test.says, out, errOut)
 			}
@@ -125,15 +126,15 @@ func TestCommands(t *testing.T) {
 func TestUnknownCluster(t *testing.T) {
 	t.Parallel()
 	s := start(t, smallWorld)
-	s.apply(policy(nil))
-	s.up(1, "NEAP_CLUSTERS=ghost,"+string(cluster))
-	watcher := s.running["watcher-1"]
-	s.says(watcher, "nothing to watch: correct NEAP_CLUSTERS")
-	s.until("the other cluster is served", append(s.quiet(), instances(neededSmall))...)
+	s.Apply(harness.Policy(nil))
+	s.Up(1, "NEAP_CLUSTERS=ghost,"+string(harness.Cluster))
+	watcher := s.Running["watcher-1"]
+	s.Says(watcher, "nothing to watch: correct NEAP_CLUSTERS")
+	s.Until("the other cluster is served", append(s.quiet(), harness.Instances(neededSmall))...)
 	s.allUp()
-	s.script("cluster ghost")
-	s.says(watcher, "the cluster is there now")
-	s.audit()
+	s.Script("cluster ghost")
+	s.Says(watcher, "the cluster is there now")
+	s.Audit()
 }
 
 // TestBadPolicy applies policies that make no sense: each is refused with its place and a
@@ -141,10 +142,10 @@ func TestUnknownCluster(t *testing.T) {
 func TestBadPolicy(t *testing.T) {
 	t.Parallel()
 	s := start(t, smallWorld)
-	s.apply(policy(nil))
-	s.up(1)
-	s.until("a small cluster runs", append(s.quiet(), instances(neededSmall))...)
-	good := s.must("policy", "get", "--cluster", string(cluster))
+	s.Apply(harness.Policy(nil))
+	s.Up(1)
+	s.Until("a small cluster runs", append(s.quiet(), harness.Instances(neededSmall))...)
+	good := s.Must("policy", "get", "--cluster", string(harness.Cluster))
 
 	tests := map[string]struct {
 		spoil func(string) string
@@ -156,20 +157,20 @@ func TestBadPolicy(t *testing.T) {
 		"no YAML":         {func(string) string { return "limits: [" }, "policy.yaml"},
 		"nothing":         {func(string) string { return "" }, "policy.yaml"},
 	}
-	for _, name := range sorted(tests) {
+	for _, name := range harness.Sorted(tests) {
 		test := tests[name]
-		file := s.file("policy.yaml", test.spoil(good))
-		out, errOut, status := run(t, "neap", s.cli(), "policy", "apply", "--cluster", string(cluster), file)
+		file := s.File("policy.yaml", test.spoil(good))
+		out, errOut, status := harness.Run(t, "neap", s.CLI(), "policy", "apply", "--cluster", string(harness.Cluster), file)
 		if status != 2 || !strings.Contains(errOut, test.says) {
 			t.Errorf("%s: exit status %d, want 2 and %q:\n%s%s", name, status, test.says, out, errOut)
 		}
 	}
-	if got := s.must("policy", "get", "--cluster", string(cluster)); got != good {
+	if got := s.Must("policy", "get", "--cluster", string(harness.Cluster)); got != good {
 		t.Errorf("the policy in force has changed to\n%s", got)
 	}
-	s.script(grow)
+	s.Script(grow)
 	s.grown()
-	s.audit()
+	s.Audit()
 }
 
 func replace(this, by string) func(string) string {

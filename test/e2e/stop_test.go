@@ -1,6 +1,10 @@
 package e2e_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/neap-project/neap/test/harness"
+)
 
 // TestStop ends each service with SIGTERM, as a platform does when it moves or upgrades it:
 // when there is nothing to do, and when a launch or the emptying of an instance is under
@@ -8,38 +12,38 @@ import "testing"
 func TestStop(t *testing.T) {
 	t.Parallel()
 	s := start(t, smallWorld)
-	s.apply(policy(nil))
-	s.up(1)
-	s.until("a small cluster runs", append(s.quiet(), instances(neededSmall))...)
+	s.Apply(harness.Policy(nil))
+	s.Up(1)
+	s.Until("a small cluster runs", append(s.quiet(), harness.Instances(neededSmall))...)
 	s.restarted()
 
-	launch := s.trap("launch")
-	s.script(grow)
-	s.caught(launch)
+	launch := s.Trap("launch")
+	s.Script(grow)
+	s.Caught(launch)
 	s.restarted()
 	s.grown()
 
-	drain := s.trap("drain")
-	s.script(shrink)
-	s.caught(drain)
+	drain := s.Trap("drain")
+	s.Script(shrink)
+	s.Caught(drain)
 	s.restarted()
-	s.until("the cluster has shrunk, and every task runs", append(s.quiet(), instances(neededShrunk))...)
-	s.audit()
+	s.Until("the cluster has shrunk, and every task runs", append(s.quiet(), harness.Instances(neededShrunk))...)
+	s.Audit()
 
-	if status, took := s.aws.stop(t); status != 0 {
-		t.Errorf("neap aws: exit status %d after %s\n%s", status, took, s.aws.tail())
+	if status, took := s.AWS.Stop(t); status != 0 {
+		t.Errorf("neap aws: exit status %d after %s\n%s", status, took, s.AWS.Tail())
 	}
 }
 
 // restarted stops each service and starts it again.
 func (s *system) restarted() {
-	s.t.Helper()
-	for _, name := range services {
-		p := s.running[name+"-1"]
-		status, took := p.stop(s.t)
+	s.T.Helper()
+	for _, name := range harness.Services {
+		p := s.Running[name+"-1"]
+		status, took := p.Stop(s.T)
 		if status != 0 {
-			s.t.Errorf("%s: exit status %d, %s after SIGTERM\n%s", p.name, status, took, p.tail())
+			s.T.Errorf("%s: exit status %d, %s after SIGTERM\n%s", p.Name, status, took, p.Tail())
 		}
-		s.start(name, 1)
+		s.Start(name, 1)
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/neap-project/neap/libs/fleet"
 	"github.com/neap-project/neap/libs/fleet/sim"
+	"github.com/neap-project/neap/test/harness"
 )
 
 // TestWindows: beside a Linux service there is one whose runtime platform is Windows. It is
@@ -18,19 +19,19 @@ task iis  cpu 1024 memory 2048 os WINDOWS_SERVER_2022_CORE
 service web task web desired 3
 service iis task iis desired 3
 `)
-	s.apply(policy(func(p *fleet.Policy) {
+	s.Apply(harness.Policy(func(p *fleet.Policy) {
 		p.LaunchSpecs = append(p.LaunchSpecs, fleet.LaunchSpec{
 			Name: "windows", Images: []string{"/aws/service/ami-windows-latest/Windows_Server-2022-English-Core-ECS_Optimized/image_id"},
 			UserData: "Write-Host 'hello'", Attributes: map[string]string{"stack": "legacy"},
 		})
 	}))
-	s.up(1)
-	truth := s.until("both services run", allRun, settled, s.ended)
+	s.Up(1)
+	truth := s.Until("both harness.Services run", harness.AllRun, harness.Settled, s.Ended)
 	linux, windows := groupsOf(truth)
 	if linux["service:iis"] > 0 || windows["service:web"] > 0 || windows["service:iis"] != 3 || linux["service:web"] != 3 {
 		t.Errorf("on Linux run %v, on Windows %v", linux, windows)
 	}
-	s.audit()
+	s.Audit()
 }
 
 // groupsOf counts the tasks on instances that cost what the type costs with Linux, and those
@@ -38,12 +39,12 @@ service iis task iis desired 3
 func groupsOf(truth *sim.Truth) (linux, windows map[string]int) {
 	linux, windows = map[string]int{}, map[string]int{}
 	cheapest := fleet.Price(0)
-	for _, i := range alive(truth) {
+	for _, i := range harness.Alive(truth) {
 		if cheapest == 0 || i.Price < cheapest {
 			cheapest = i.Price
 		}
 	}
-	for _, i := range alive(truth) {
+	for _, i := range harness.Alive(truth) {
 		on := linux
 		if i.Price > cheapest {
 			on = windows

@@ -1,4 +1,4 @@
-package e2e_test
+package harness
 
 import (
 	"bytes"
@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// process is a binary that runs, with a log of its own.
-type process struct {
-	name string // unlike that of any other process of the test
+// Process is a binary that runs, with a log of its own.
+type Process struct {
+	Name string // unlike that of any other process of the test
 	cmd  *exec.Cmd
 	log  string
 	done chan struct{} // closed when it has ended
 }
 
-// launch starts a binary. Both of its outputs go to one log; a process that is still there
+// Launch starts a binary. Both of its outputs go to one log; a process that is still there
 // when the test ends is killed.
-func launch(t *testing.T, name, binary string, env []string, args ...string) *process {
+func Launch(t *testing.T, name, binary string, env []string, args ...string) *Process {
 	t.Helper()
 	log := filepath.Join(t.ArtifactDir(), name+".log")
 	f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -31,7 +31,7 @@ func launch(t *testing.T, name, binary string, env []string, args ...string) *pr
 		t.Fatal(err)
 	}
 	defer func() { _ = f.Close() }() // the process has its own
-	p := &process{name: name, log: log, done: make(chan struct{}), cmd: exec.Command(filepath.Join(bin, binary), args...)}
+	p := &Process{Name: name, log: log, done: make(chan struct{}), cmd: exec.Command(filepath.Join(bin, binary), args...)}
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = env, f, f
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", name, err)
@@ -40,39 +40,40 @@ func launch(t *testing.T, name, binary string, env []string, args ...string) *pr
 		_ = p.cmd.Wait() // how it ended is in ProcessState
 		close(p.done)
 	}()
-	t.Cleanup(p.kill)
+	t.Cleanup(p.Kill)
 	return p
 }
 
-// kill ends the process with SIGKILL, as a crash or the kernel would, and waits for it.
-func (p *process) kill() {
+// Kill ends the process with SIGKILL, as a crash or the kernel would, and waits for it.
+func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill() // it may have ended already
 	<-p.done
 }
 
-// stop asks the process to end, as platforms do, and returns its exit status and how long
+// Stop asks the process to end, as platforms do, and returns its exit status and how long
 // it took.
-func (p *process) stop(t *testing.T) (status int, took time.Duration) {
+func (p *Process) Stop(t *testing.T) (status int, took time.Duration) {
 	t.Helper()
 	began := time.Now()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		t.Fatalf("signal %s: %v", p.name, err)
+		t.Fatalf("signal %s: %v", p.Name, err)
 	}
-	return p.exit(t, stopWithin), time.Since(began)
+	return p.Exit(t, stopWithin), time.Since(began)
 }
 
-// exit waits for the process to end by itself and returns its exit status.
-func (p *process) exit(t *testing.T, within time.Duration) int {
+// Exit waits for the process to end by itself and returns its exit status.
+func (p *Process) Exit(t *testing.T, within time.Duration) int {
 	t.Helper()
 	select {
 	case <-p.done:
 	case <-time.After(within):
-		t.Fatalf("%s has not ended within %s:\n%s", p.name, within, p.tail())
+		t.Fatalf("%s has not ended within %s:\n%s", p.Name, within, p.Tail())
 	}
 	return p.cmd.ProcessState.ExitCode()
 }
 
-func (p *process) running() bool {
+// Running says whether the process has not ended yet.
+func (p *Process) Running() bool {
 	select {
 	case <-p.done:
 		return false
@@ -81,8 +82,8 @@ func (p *process) running() bool {
 	}
 }
 
-// output is all that the process has written.
-func (p *process) output() string {
+// Output is all that the process has written.
+func (p *Process) Output() string {
 	text, err := os.ReadFile(p.log)
 	if err != nil {
 		return err.Error()
@@ -90,19 +91,19 @@ func (p *process) output() string {
 	return string(text)
 }
 
-// tail is the end of what the process has written, and how it ended if it has.
-func (p *process) tail() string {
+// Tail is the end of what the process has written, and how it ended if it has.
+func (p *Process) Tail() string {
 	const most = 25 // lines: what led to a failure is seldom further back
-	lines := strings.Split(strings.TrimRight(p.output(), "\n"), "\n")
+	lines := strings.Split(strings.TrimRight(p.Output(), "\n"), "\n")
 	state := "runs"
-	if !p.running() {
+	if !p.Running() {
 		state = p.cmd.ProcessState.String()
 	}
-	return fmt.Sprintf("--- %s (%s), its log ends with\n%s\n", p.name, state, strings.Join(lines[max(0, len(lines)-most):], "\n"))
+	return fmt.Sprintf("--- %s (%s), its log ends with\n%s\n", p.Name, state, strings.Join(lines[max(0, len(lines)-most):], "\n"))
 }
 
-// poll calls look until it answers true, or fails the test with what says.
-func poll(t *testing.T, within time.Duration, look func() bool, says func() string) {
+// Poll calls look until it answers true, or fails the test with what says.
+func Poll(t *testing.T, within time.Duration, look func() bool, says func() string) {
 	t.Helper()
 	deadline := time.Now().Add(within)
 	if last, ok := t.Deadline(); ok && last.Add(-reportTime).Before(deadline) {
@@ -118,8 +119,8 @@ func poll(t *testing.T, within time.Duration, look func() bool, says func() stri
 	}
 }
 
-// run runs a binary to its end and returns what it wrote and its exit status.
-func run(t *testing.T, binary string, env []string, args ...string) (out, errOut string, status int) {
+// Run runs a binary to its end and returns what it wrote and its exit status.
+func Run(t *testing.T, binary string, env []string, args ...string) (out, errOut string, status int) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, binary), args...)
@@ -131,7 +132,7 @@ func run(t *testing.T, binary string, env []string, args ...string) (out, errOut
 	return stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()
 }
 
-// bare is an environment in which nothing of the machine shows.
-func bare(vars ...string) []string {
+// Bare is an environment in which nothing of the machine shows.
+func Bare(vars ...string) []string {
 	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.DevNull}, vars...)
 }

@@ -1,4 +1,4 @@
-package e2e_test
+package harness
 
 import (
 	"flag"
@@ -11,8 +11,8 @@ import (
 
 const module = "github.com/neap-project/neap"
 
-// services are the processes of an installation, in the order in which they are started.
-var services = []string{"watcher", "planner", "actuator", "drainer"}
+// Services are the processes of an installation, in the order in which they are started.
+var Services = []string{"watcher", "planner", "actuator", "drainer"}
 
 // bin is where the binaries are.
 var bin string
@@ -20,14 +20,14 @@ var bin string
 // atOnce is how many tests run side by side: they wait far more than they compute.
 const atOnce = "6"
 
-// TestMain builds every binary once.
-func TestMain(m *testing.M) {
+// Main is the TestMain of a package: it builds every binary once, and runs the tests.
+func Main(m *testing.M) {
 	if err := flag.Set("test.parallel", atOnce); err != nil { // -parallel on the command line comes later, and wins
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "neap-e2e-")
+		dir, err := os.MkdirTemp("", "neap-test-")
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "make a folder for the binaries:", err)
 			return 1
@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 
 func build(dir string) error {
 	args := []string{"build", "-o", dir + string(filepath.Separator), module + "/cmd/neap"}
-	for _, name := range services {
+	for _, name := range Services {
 		args = append(args, module+"/services/"+name+"/cmd/"+name)
 	}
 	cmd := exec.Command("go", args...)

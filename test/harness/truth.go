@@ -1,4 +1,4 @@
-package e2e_test
+package harness
 
 import (
 	"encoding/json"
@@ -17,8 +17,8 @@ import (
 // EC2's states of an instance that is paid for.
 var living = []string{"pending", "running"}
 
-// alive lists the instances that cost money.
-func alive(truth *sim.Truth) []sim.InstanceTruth {
+// Alive lists the instances that cost money.
+func Alive(truth *sim.Truth) []sim.InstanceTruth {
 	return slices.DeleteFunc(slices.Clone(truth.Instances), func(i sim.InstanceTruth) bool { return !slices.Contains(living, i.State) })
 }
 
@@ -29,7 +29,7 @@ func harm(truth *sim.Truth) []string {
 	for _, v := range truth.History.Violations {
 		found = append(found, fmt.Sprintf("%s %s: %s", v.Kind, v.Instance, v.Detail))
 	}
-	for _, token := range sorted(truth.History.Launches) {
+	for _, token := range Sorted(truth.History.Launches) {
 		if l := truth.History.Launches[token]; l.Launched > l.Asked {
 			found = append(found, fmt.Sprintf("client token %s gave %d instances, %d were asked for", token, l.Launched, l.Asked))
 		}
@@ -37,8 +37,8 @@ func harm(truth *sim.Truth) []string {
 	return found
 }
 
-// allRun holds when every task that a service wants runs.
-func allRun(truth *sim.Truth) string {
+// AllRun holds when every task that a service wants runs.
+func AllRun(truth *sim.Truth) string {
 	for _, c := range truth.Clusters {
 		for _, svc := range c.Services {
 			if svc.Running != svc.Desired || svc.Pending > 0 || svc.Missing > 0 {
@@ -52,10 +52,10 @@ func allRun(truth *sim.Truth) string {
 	return ""
 }
 
-// settled holds when every instance that is paid for is an ACTIVE container instance with
+// Settled holds when every instance that is paid for is an ACTIVE container instance with
 // its agent connected: nothing boots, drains or lingers.
-func settled(truth *sim.Truth) string {
-	for _, i := range alive(truth) {
+func Settled(truth *sim.Truth) string {
+	for _, i := range Alive(truth) {
 		if i.State != "running" || i.Status != "ACTIVE" || !i.Connected {
 			return fmt.Sprintf("instance %s is %s, its container instance %q", i.ID, i.State, i.Status)
 		}
@@ -63,21 +63,21 @@ func settled(truth *sim.Truth) string {
 	return ""
 }
 
-// instances holds when so many instances are paid for.
-func instances(want int) condition {
+// Instances holds when so many instances are paid for.
+func Instances(want int) Condition {
 	return func(truth *sim.Truth) string {
-		if got := len(alive(truth)); got != want {
+		if got := len(Alive(truth)); got != want {
 			return fmt.Sprintf("%d instances are alive, not %d", got, want)
 		}
 		return ""
 	}
 }
 
-// room holds when whole units of headroom are free on ACTIVE instances.
-func room(unit fleet.HeadroomUnit) condition {
+// Room holds when whole units of headroom are free on ACTIVE instances.
+func Room(unit fleet.HeadroomUnit) Condition {
 	return func(truth *sim.Truth) string {
 		free := 0
-		for _, i := range alive(truth) {
+		for _, i := range Alive(truth) {
 			if i.Status == "ACTIVE" && i.Connected {
 				free += int(min(i.Remaining.CPUUnits/unit.CPUUnits, i.Remaining.MemoryMiB/unit.MemoryMiB))
 			}
@@ -89,8 +89,8 @@ func room(unit fleet.HeadroomUnit) condition {
 	}
 }
 
-// waited holds when ECS has found no room for a task more often than before.
-func waited(before *sim.Truth) condition {
+// Waited holds when ECS has found no room for a task more often than before.
+func Waited(before *sim.Truth) Condition {
 	return func(truth *sim.Truth) string {
 		if truth.History.PlacementFailures == before.History.PlacementFailures {
 			return "no task had to wait yet"
@@ -99,14 +99,14 @@ func waited(before *sim.Truth) condition {
 	}
 }
 
-// untouched holds when nothing was launched, emptied or ended since.
-func untouched(before *sim.Truth) condition {
+// Untouched holds when nothing was launched, emptied or ended since.
+func Untouched(before *sim.Truth) Condition {
 	return func(truth *sim.Truth) string {
 		was, is := before.History, truth.History
 		if was.InstancesLaunched != is.InstancesLaunched || was.InstancesTerminated != is.InstancesTerminated {
 			return fmt.Sprintf("%d instances were launched and %d ended", is.InstancesLaunched-was.InstancesLaunched, is.InstancesTerminated-was.InstancesTerminated)
 		}
-		for _, i := range alive(truth) {
+		for _, i := range Alive(truth) {
 			if i.Status == "DRAINING" {
 				return fmt.Sprintf("instance %s is being emptied", i.ID)
 			}
@@ -115,10 +115,10 @@ func untouched(before *sim.Truth) condition {
 	}
 }
 
-// ended holds when no executor has anything left to do.
-func (s *system) ended(*sim.Truth) string {
+// Ended holds when no executor has anything left to do.
+func (s *System) Ended(*sim.Truth) string {
 	for _, kind := range []fleet.ActionKind{fleet.ActionLaunch, fleet.ActionDrain, fleet.ActionRestore, fleet.ActionReap} {
-		records, err := executor.Records(s.t.Context(), s.bus, cluster, kind)
+		records, err := executor.Records(s.T.Context(), s.Bus, Cluster, kind)
 		if err != nil {
 			return err.Error()
 		}
@@ -131,22 +131,22 @@ func (s *system) ended(*sim.Truth) string {
 	return ""
 }
 
-// audit checks the whole history: the plans are one chain; each client token is that of one
+// Audit checks the whole history: the plans are one chain; each client token is that of one
 // launch of one plan, and gave no more than the plan wanted; each instance that is paid for
 // belongs to the cluster.
-func (s *system) audit() {
-	s.t.Helper()
+func (s *System) Audit() {
+	s.T.Helper()
 	var prev fleet.PlanID
-	for stored, err := range s.bus.Plans(s.t.Context(), cluster, 0) {
+	for stored, err := range s.Bus.Plans(s.T.Context(), Cluster, 0) {
 		if errors.Is(err, bus.ErrForeign) {
 			continue // a stranger's: see TestBrokenChain
 		}
 		if err != nil {
-			s.t.Fatalf("plan %d: %v", stored.Seq, err)
+			s.T.Fatalf("plan %d: %v", stored.Seq, err)
 		}
 		p := &stored.Value
 		if p.Prev != prev || !p.Sealed() {
-			s.t.Errorf("plan %s follows %s in the chain, and says it was made after %q", p.ID.Short(), prev.Short(), p.Prev.Short())
+			s.T.Errorf("plan %s follows %s in the chain, and says it was made after %q", p.ID.Short(), prev.Short(), p.Prev.Short())
 		}
 		prev = p.ID
 		for i := range p.Actions {
@@ -155,19 +155,19 @@ func (s *system) audit() {
 			}
 		}
 	}
-	truth := s.truth()
-	for _, token := range sorted(truth.History.Launches) {
+	truth := s.Truth()
+	for _, token := range Sorted(truth.History.Launches) {
 		if l := truth.History.Launches[token]; l.Asked != s.planned[token] || l.Launched > s.planned[token] {
-			s.t.Errorf("client token %s: %d instances planned, %d asked for, %d launched", token, s.planned[token], l.Asked, l.Launched)
+			s.T.Errorf("client token %s: %d instances planned, %d asked for, %d launched", token, s.planned[token], l.Asked, l.Launched)
 		}
 	}
-	for _, i := range alive(truth) {
-		if i.Action != "" && i.Cluster != string(cluster) {
-			s.t.Errorf("instance %s was launched and is in no cluster", i.ID)
+	for _, i := range Alive(truth) {
+		if i.Action != "" && i.Cluster != string(Cluster) {
+			s.T.Errorf("instance %s was launched and is in no cluster", i.ID)
 		}
 	}
-	if s.t.Failed() {
-		s.t.Log(s.report(truth))
+	if s.T.Failed() {
+		s.T.Log(s.Report(truth))
 	}
 }
 
@@ -192,4 +192,5 @@ func story(truth *sim.Truth) string {
 	return b.String()
 }
 
-func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+// Sorted lists the keys of a map in order.
+func Sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,4 +1,4 @@
-package e2e_test
+package harness
 
 import (
 	"context"
@@ -15,46 +15,46 @@ import (
 // made and the call, or while it is under way.
 type traps struct {
 	mu  sync.Mutex
-	set []*trap
+	set []*Trap
 }
 
-// answered names for a trap the moment when the outcome of a step is known.
-func answered(step string) string { return step + " answered" }
+// Answered names for a trap the moment when the outcome of a step is known.
+func Answered(step string) string { return step + " answered" }
 
-// trap waits for an intent or an answer and then kills.
-type trap struct {
+// Trap waits for an intent or an answer and then kills.
+type Trap struct {
 	step    string // of the intent: launch, drain, terminate …; or what answered says
-	victims []*process
+	victims []*Process
 	sprung  chan struct{}
 }
 
 // watch follows the outcomes of the installation for the traps until the test ends.
-func (s *system) watch() {
+func (s *System) watch() {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- s.bus.WatchOutcomes(ctx, func(_ context.Context, o bus.Stored[fleet.Outcome]) error {
+		ended <- s.Bus.WatchOutcomes(ctx, func(_ context.Context, o bus.Stored[fleet.Outcome]) error {
 			switch o.Value.Phase {
 			case fleet.PhaseIntent:
 				s.traps.spring(o.Value.Step)
 			case fleet.PhaseResult:
-				s.traps.spring(answered(o.Value.Step))
+				s.traps.spring(Answered(o.Value.Step))
 			case fleet.PhaseFinal:
 			}
 			return nil
 		})
 	}()
-	s.t.Cleanup(func() {
+	s.T.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
-			s.t.Errorf("watch outcomes: %v", err)
+			s.T.Errorf("watch outcomes: %v", err)
 		}
 	})
 }
 
-// trap kills the processes at the next intent of that step, or at its answer.
-func (s *system) trap(step string, victims ...*process) *trap {
-	t := &trap{step: step, victims: victims, sprung: make(chan struct{})}
+// Trap kills the processes at the next intent of that step, or at its answer.
+func (s *System) Trap(step string, victims ...*Process) *Trap {
+	t := &Trap{step: step, victims: victims, sprung: make(chan struct{})}
 	s.traps.mu.Lock()
 	defer s.traps.mu.Unlock()
 	s.traps.set = append(s.traps.set, t)
@@ -64,7 +64,7 @@ func (s *system) trap(step string, victims ...*process) *trap {
 func (t *traps) spring(step string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.set = slices.DeleteFunc(t.set, func(one *trap) bool {
+	t.set = slices.DeleteFunc(t.set, func(one *Trap) bool {
 		if one.step != step {
 			return false
 		}
@@ -76,11 +76,11 @@ func (t *traps) spring(step string) {
 	})
 }
 
-// caught waits until a trap has killed its victims.
-func (s *system) caught(t *trap) {
-	s.t.Helper()
+// Caught waits until a trap has killed its victims.
+func (s *System) Caught(t *Trap) {
+	s.T.Helper()
 	began := time.Now()
-	poll(s.t, patience, func() bool {
+	Poll(s.T, Patience, func() bool {
 		select {
 		case <-t.sprung:
 			return true
@@ -88,10 +88,10 @@ func (s *system) caught(t *trap) {
 			return false
 		}
 	}, func() string {
-		return fmt.Sprintf("nobody was about to %s\n%s", t.step, s.report(s.truth()))
+		return fmt.Sprintf("nobody was about to %s\n%s", t.step, s.Report(s.Truth()))
 	})
 	for _, p := range t.victims {
 		<-p.done
-		s.t.Logf("%s was killed when it came to %s (after %s)", p.name, t.step, time.Since(began).Round(100*time.Millisecond))
+		s.T.Logf("%s was killed when it came to %s (after %s)", p.Name, t.step, time.Since(began).Round(100*time.Millisecond))
 	}
 }
