@@ -10,6 +10,7 @@ SHELL       := bash
 GO       ?= go
 FUZZTIME ?= 30s
 BENCH    ?= .
+FOR      ?= 30m
 ARGS     ?=
 
 # Stamped into binaries; a build outside a checkout says so.
@@ -29,7 +30,7 @@ NO_RACE := (^github.com/neap-project/neap$$|/neap/libs/fleet(/|$$)|/neap/test/(l
 
 EACH := scripts/each-module
 
-.PHONY: help demo test test-long test-plain test-race vet fmt-check modules lint fmt tidy build bench fuzz golden tools deps clean
+.PHONY: help demo test test-long test-plain test-race vet fmt-check modules lint fmt tidy build chaos bench fuzz golden tools deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
@@ -77,6 +78,9 @@ tidy: ## agree on versions across the workspace, then tidy every module
 build: ## build every command into bin/
 	mkdir -p bin
 	$(GO) list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' work | { grep -v '/gen[a-z]*$$' || true; } | xargs -r $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/
+
+chaos: deps ## a storm of kills, cuts and outages (FOR=30m) of a random seed over a real installation
+	$(GO) test ./test/chaos -count 1 -v -timeout 0 -seed 0 -for $(FOR)
 
 bench: ## run the benchmarks (BENCH=regexp)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m work

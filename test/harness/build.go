@@ -20,8 +20,9 @@ var bin string
 // atOnce is how many tests run side by side: they wait far more than they compute.
 const atOnce = "6"
 
-// Main is the TestMain of a package: it builds every binary once, and runs the tests.
-func Main(m *testing.M) {
+// Main is the TestMain of a package: it builds every binary once, those of more packages
+// too, and runs the tests.
+func Main(m *testing.M, more ...string) {
 	if err := flag.Set("test.parallel", atOnce); err != nil { // -parallel on the command line comes later, and wins
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -34,7 +35,7 @@ func Main(m *testing.M) {
 		}
 		defer func() { _ = os.RemoveAll(dir) }()
 		bin = dir
-		if err := build(dir); err != nil {
+		if err := build(dir, more); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
@@ -42,12 +43,12 @@ func Main(m *testing.M) {
 	}())
 }
 
-func build(dir string) error {
+func build(dir string, more []string) error {
 	args := []string{"build", "-o", dir + string(filepath.Separator), module + "/cmd/neap"}
 	for _, name := range Services {
 		args = append(args, module+"/services/"+name+"/cmd/"+name)
 	}
-	cmd := exec.Command("go", args...)
+	cmd := exec.Command("go", append(args, more...)...)
 	cmd.Dir = filepath.Join("..", "..")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the binaries: %w\n%s", err, out)

@@ -50,6 +50,9 @@ func (p *Process) Kill() {
 	<-p.done
 }
 
+// Signal sends a signal to the process.
+func (p *Process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }
+
 // Stop asks the process to end, as platforms do, and returns its exit status and how long
 // it took.
 func (p *Process) Stop(t *testing.T) (status int, took time.Duration) {

@@ -55,22 +55,35 @@ type System struct {
 	planned map[string]int // instances that plans wanted, by the action that launches them
 }
 
-// Start brings up everything but the services, and makes the world that the script tells of.
+// Ground is what an installation stands on.
+type Ground struct {
+	NATS     string // URLs, comma separated
+	Redis    string // URL
+	Replicas int    // servers of NATS that keep each message
+}
+
+// Start brings up everything but the services on a ground of its own, and makes the world
+// that the script tells of.
 func Start(t *testing.T, script string) *System {
 	t.Helper()
-	s := &System{T: t, NATS: bustest.Bare(t), Running: map[string]*Process{}, planned: map[string]int{}}
-	redis := cachetest.StartRedis(t)
+	return StartOn(t, script, Ground{NATS: bustest.Bare(t), Redis: cachetest.StartRedis(t), Replicas: 1})
+}
+
+// StartOn is Start on a ground that is there already.
+func StartOn(t *testing.T, script string, on Ground) *System {
+	t.Helper()
+	s := &System{T: t, NATS: on.NATS, Running: map[string]*Process{}, planned: map[string]int{}}
 	s.AWS = Launch(t, "aws", "neap", Bare(), "aws", "--listen", "127.0.0.1:0", "--speed", fmt.Sprint(Speed), "--event-queue", Queue)
 	s.AWSURL = s.greeting()
 	s.Env = Bare(
-		"NATS_URL="+s.NATS, "REDIS_URL="+redis,
+		"NATS_URL="+s.NATS, "REDIS_URL="+on.Redis,
 		"AWS_ENDPOINT_URL="+s.AWSURL, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=any", "AWS_SECRET_ACCESS_KEY=any",
 		"EVENT_QUEUE_URL="+s.AWSURL+"/"+Account+"/"+Queue,
 		"BEAT="+Scaled(Beat).String(), "EXECUTOR_TICK="+Scaled(time.Second).String(),
 		"EXECUTOR_STALE_AFTER=3s", // of ours: what a killed executor had in hand is soon taken over
 		"LOG_FORMAT=text", "HEALTH_ADDR=",
 	)
-	s.Must("bootstrap")
+	s.Must("bootstrap", "--replicas", strconv.Itoa(on.Replicas))
 	s.Bus = bustest.Connect(t, bus.Config{URL: s.NATS})
 	s.watch()
 	s.Script(script)
