@@ -108,6 +108,9 @@ func (u *upCmd) greet(ctx context.Context, w io.Writer, s *stack) {
 	if s.natsURL != "" {
 		fmt.Fprintf(w, "from another terminal: neap status --nats-url %s --redis-url %s\n", s.natsURL, s.redis)
 	}
+	if addr := s.proc.HealthAddr(); addr != "" {
+		fmt.Fprintf(w, "metrics for Prometheus: http://%s/metrics\n", addr)
+	}
 	clusters, err := s.bus.Control().Clusters(ctx)
 	if err != nil {
 		slog.WarnContext(ctx, "list policies", "err", err)

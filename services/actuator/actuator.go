@@ -4,6 +4,7 @@
 package actuator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,7 +72,7 @@ func New(cfg Config, b *bus.Bus, aws *cloud.Account, p *service.Process) *Actuat
 func (a *Actuator) Run(ctx context.Context) error { return a.engine.Run(ctx) }
 
 func progress(s *action.State) executor.Progress {
-	return executor.Progress{Begun: s.Phase != "" && s.Phase != action.Planned, NextAt: s.NextAt}
+	return executor.Progress{Begun: s.Phase != "" && s.Phase != action.Planned, Phase: string(cmp.Or(s.Phase, action.Planned)), NextAt: s.NextAt}
 }
 
 func describe(effect action.Effect) executor.Effect {

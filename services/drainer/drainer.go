@@ -5,6 +5,7 @@
 package drainer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -81,7 +82,7 @@ func New(cfg Config, b *bus.Bus, aws *cloud.Account, p *service.Process) *Draine
 func (d *Drainer) Run(ctx context.Context) error { return d.engine.Run(ctx) }
 
 func progress(s *drain.State) executor.Progress {
-	return executor.Progress{Begun: s.Phase != "" && s.Phase != drain.Planned, NextAt: s.NextAt}
+	return executor.Progress{Begun: s.Phase != "" && s.Phase != drain.Planned, Phase: string(cmp.Or(s.Phase, drain.Planned)), NextAt: s.NextAt}
 }
 
 func describe(effect drain.Effect) executor.Effect {

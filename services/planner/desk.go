@@ -18,13 +18,13 @@ type desk struct {
 	cluster fleet.ClusterName
 	wake    chan struct{}
 
-	mu      sync.Mutex
-	held    bool // the lease is ours
-	policy  *fleet.Policy
-	view    *view
-	summary *fleet.Summary    // of the latest plan
-	said    map[string]string // by topic, what was logged last
-	looked  time.Time         // read start of the snapshot of the last turn that ended well
+	mu     sync.Mutex
+	held   bool // the lease is ours
+	policy *fleet.Policy
+	view   *view
+	latest *figures          // of the latest plan
+	said   map[string]string // by topic, what was logged last
+	looked time.Time         // read start of the snapshot of the last turn that ended well
 
 	question *question       // what the standing is to be found for next
 	standing *fleet.Standing // the latest
@@ -36,6 +36,8 @@ type desk struct {
 	asked  bool      // the bus had no snapshot when the lease became ours
 	began  time.Time // when the turn did
 	stop   stop      // why the latest decision looked no longer
+
+	waits waits
 
 	looking sync.WaitGroup
 	busy    chan struct{} // holds what looks a second time
@@ -72,7 +74,7 @@ func (d *desk) open() {
 func (d *desk) close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.held, d.view, d.summary, d.question, d.standing = false, nil, nil, nil, nil
+	d.held, d.view, d.latest, d.question, d.standing = false, nil, nil, nil, nil
 	clear(d.said)
 }
 

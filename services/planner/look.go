@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/neap-project/neap/libs/adapters/telemetry"
 	"github.com/neap-project/neap/libs/fleet"
 	"github.com/neap-project/neap/libs/fleet/plan"
 )
@@ -58,7 +59,7 @@ func (p *Planner) look(ctx context.Context, d *desk, snap fleet.Snapshot, policy
 	}
 	span.SetAttributes(attribute.String("plan.stop", string(d.stop)), attribute.String("plan.effort", decided.Effort.String()))
 	if d.stop != stopNothing {
-		p.meter.looks.Add(ctx, 1, metric.WithAttributes(attribute.String("cluster", string(d.cluster)), attribute.String("stop", string(d.stop))))
+		p.meter.looks.Add(ctx, 1, metric.WithAttributes(attribute.String(telemetry.LabelCluster, string(d.cluster)), attribute.String(telemetry.LabelStop, string(d.stop))))
 	}
 	return decided
 }

@@ -70,7 +70,7 @@ func New(cfg Config, b *bus.Bus, c *cache.Cache, proc *service.Process) *Planner
 	p := &Planner{
 		cfg: cfg, bus: b, cache: c, proc: proc, make: plan.Make, slot: make(chan struct{}, 1), desks: map[fleet.ClusterName]*desk{},
 	}
-	p.meter = newMeter(proc, p.figures)
+	p.meter = newMeter(proc, p.readings)
 	return p
 }
 
@@ -166,6 +166,7 @@ func (p *Planner) plan(ctx context.Context, d *desk, v view, policy fleet.Policy
 		return err
 	}
 	p.meter.took(ctx, d.cluster, time.Since(started))
+	p.measure(ctx, d, &v.snapshot, &decided, pause.Paused())
 	defer func() {
 		if err == nil {
 			d.ask(question{view: v, policy: policy, memory: d.memory.at(p.bus.Generation(), pause)})

@@ -54,9 +54,9 @@ func (b *bench) cached(redis string) *cache.Cache {
 
 // gauges are the standing that the planner's metrics show.
 func gauges(p *Planner) (st fleet.Standing, ok bool) {
-	p.figures(func(_ fleet.ClusterName, _ *fleet.Summary, shown *fleet.Standing) {
-		if shown != nil {
-			st, ok = *shown, true
+	p.readings(func(_ fleet.ClusterName, r reading) {
+		if r.standing != nil {
+			st, ok = *r.standing, true
 		}
 	})
 	return st, ok

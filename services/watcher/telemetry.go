@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/neap-project/neap/libs/adapters/service"
+	"github.com/neap-project/neap/libs/adapters/telemetry"
 	"github.com/neap-project/neap/libs/fleet"
 )
 
@@ -17,21 +18,14 @@ type meter struct {
 	gaps     metric.Int64Counter
 }
 
-// newMeter makes the instruments. One that cannot be made records nothing: watching does
-// not depend on it.
 func newMeter(proc *service.Process) meter {
-	var r meter
-	r.duration, _ = proc.Meter.Float64Histogram("neap.snapshot.duration", metric.WithUnit("s"),
-		metric.WithDescription("Time it took to sweep a cluster and publish its snapshot, by result"))
-	r.gaps, _ = proc.Meter.Int64Counter("neap.snapshot.incomplete",
-		metric.WithDescription("Sections of published snapshots that could not be read whole"))
-	return r
+	return meter{duration: telemetry.SnapshotDuration.Histogram(proc.Meter), gaps: telemetry.SnapshotIncomplete.Counter(proc.Meter)}
 }
 
 func (m *meter) swept(ctx context.Context, cluster fleet.ClusterName, result string, d time.Duration) {
-	m.duration.Record(ctx, d.Seconds(), metric.WithAttributes(attribute.String("cluster", string(cluster)), attribute.String("result", result)))
+	m.duration.Record(ctx, d.Seconds(), metric.WithAttributes(attribute.String(telemetry.LabelCluster, string(cluster)), attribute.String(telemetry.LabelResult, result)))
 }
 
 func (m *meter) incomplete(ctx context.Context, cluster fleet.ClusterName, section fleet.SectionName) {
-	m.gaps.Add(ctx, 1, metric.WithAttributes(attribute.String("cluster", string(cluster)), attribute.String("section", string(section))))
+	m.gaps.Add(ctx, 1, metric.WithAttributes(attribute.String(telemetry.LabelCluster, string(cluster)), attribute.String(telemetry.LabelSection, string(section))))
 }

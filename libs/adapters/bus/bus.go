@@ -10,7 +10,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
 
+	"github.com/neap-project/neap/libs/adapters/telemetry"
 	"github.com/neap-project/neap/libs/fleet"
 )
 
@@ -37,6 +40,8 @@ type Bus struct {
 	ledger     Ledger
 	control    Control
 
+	quarantined metric.Int64Counter
+
 	pace      float64 // of redeliveries; 1 but in tests
 	mu        sync.Mutex
 	seen      map[fleet.ClusterName]tail   // where each chain ends, as far as this process knows
@@ -53,6 +58,7 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 		return nil, err
 	}
 	b := &Bus{cfg: cfg, conn: conn, js: js, pace: 1, seen: map[fleet.ClusterName]tail{}, published: map[fleet.ClusterName]uint64{}}
+	b.quarantined = telemetry.BusQuarantined.Counter(otel.Meter("neap/bus"))
 	if err := b.bind(ctx); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("open the bus at %s: %w", cfg, err)

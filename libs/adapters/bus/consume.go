@@ -12,7 +12,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
 
+	"github.com/neap-project/neap/libs/adapters/telemetry"
 	"github.com/neap-project/neap/libs/fleet"
 )
 
@@ -83,6 +86,20 @@ func (b *Bus) ConsumePlans(ctx context.Context, durable string, f func(context.C
 			e.handle(ctx, msg)
 		})
 	}
+}
+
+// PlanLag is how many plans the processes of a durable consumer have not answered for: those
+// that wait, and those that one of them has in hand.
+func (b *Bus) PlanLag(ctx context.Context, durable string) (int, error) {
+	const longest = time.Second // whoever asks is measuring, and waits
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	cons, err := b.plans.Consumer(ctx, durable)
+	if err != nil {
+		return 0, fmt.Errorf("lag of consumer %q: %w", durable, translate(err))
+	}
+	info := cons.CachedInfo()
+	return int(info.NumPending) + info.NumAckPending, nil
 }
 
 // next waits for one message. It asks for one at a time, only when there is a free hand:
@@ -256,6 +273,7 @@ func (b *Bus) quarantine(ctx context.Context, m raw, consumer string, reason err
 	if err != nil {
 		return fmt.Errorf("quarantine message %d on %s: %w", m.seq, m.subject, err)
 	}
+	b.quarantined.Add(ctx, 1, metric.WithAttributes(attribute.String(telemetry.LabelConsumer, consumer)))
 	b.cfg.Log.ErrorContext(ctx, "message put into quarantine", "subject", m.subject, "sequence", m.seq, "consumer", consumer, "reason", reason)
 	return nil
 }

@@ -15,6 +15,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/neap-project/neap/libs/adapters/telemetry"
 )
 
 const (
@@ -127,9 +129,8 @@ func (c *Cache) instrument() error {
 	if err != nil {
 		return err
 	}
-	c.requests, err = otel.Meter("neap/cache").Int64Counter("neap.cache.requests",
-		metric.WithDescription("Values asked of the cache or given to it, by operation and result"))
-	return err
+	c.requests = telemetry.CacheRequests.Counter(otel.Meter("neap/cache"))
+	return nil
 }
 
 // errAbandoned marks a call the caller itself gave up: that says nothing about
@@ -175,7 +176,7 @@ const (
 func (c *Cache) count(ctx context.Context, operation, result string, n int) {
 	if n > 0 {
 		c.requests.Add(ctx, int64(n), metric.WithAttributes(
-			attribute.String("operation", operation), attribute.String("result", result)))
+			attribute.String(telemetry.LabelOperation, operation), attribute.String(telemetry.LabelResult, result)))
 	}
 }
 

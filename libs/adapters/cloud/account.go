@@ -94,22 +94,19 @@ func Open(ctx context.Context, cfg Config) (*Account, error) {
 	if cfg.Share == 0 {
 		cfg.Share = DefaultShare
 	}
-	a := &Account{
-		clock:       &clock{},
-		instruments: newInstruments(cfg.Tracers, cfg.Meters),
-		definitions: &definitionStore{},
-	}
+	a := &Account{clock: &clock{}, definitions: &definitionStore{}}
 	sdk, err := loadConfig(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
 	a.region = sdk.Region
 	limits := newLimits(cfg.Share, a.clock.pace)
+	a.instruments = newInstruments(cfg.Tracers, cfg.Meters, limits)
 	sdk.APIOptions = append(sdk.APIOptions, func(stack *middleware.Stack) error {
 		if err := stack.Initialize.Add(a.instruments.middleware(), middleware.Before); err != nil {
 			return err
 		}
-		if err := stack.Finalize.Insert(limits.middleware(), "Retry", middleware.After); err != nil {
+		if err := stack.Finalize.Insert(limits.middleware(a.instruments), "Retry", middleware.After); err != nil {
 			return err
 		}
 		return stack.Deserialize.Add(a.clock.middleware(), middleware.After)

@@ -3,13 +3,17 @@ package cloud
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/smithy-go/middleware"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
 	"golang.org/x/time/rate"
 
+	"github.com/neap-project/neap/libs/adapters/telemetry"
 	"github.com/neap-project/neap/libs/fleet"
 )
 
@@ -176,8 +180,32 @@ func (l *lane) follow(pace float64) {
 	l.drains.SetLimit(rate.Limit(float64(l.fullDrains) * pace))
 }
 
+// eachUsed calls f with the part of our share of each bucket that is used up: of the lane
+// for all calls, which is the one that runs out first.
+func (l *limits) eachUsed(f func(bucket string, share float64)) {
+	l.mu.Lock()
+	lanes := maps.Clone(l.lanes)
+	l.mu.Unlock()
+	for name, lane := range lanes {
+		burst := float64(lane.common.Burst())
+		f(name, min(max(1-lane.common.Tokens()/burst, 0), 1))
+	}
+}
+
+// What comes of an attempt that is charged to a bucket.
+const (
+	chargedOK        = "ok"
+	chargedThrottled = "throttled"
+	chargedHeld      = "held" // it was not sent: our share was used up
+	chargedError     = "error"
+)
+
+func (i *instruments) charge(ctx context.Context, b bucket, result string) {
+	i.charged.Add(ctx, 1, metric.WithAttributes(attribute.String(telemetry.LabelBucket, b.name), attribute.String(telemetry.LabelResult, result)))
+}
+
 // middleware makes every attempt of a call wait for its token.
-func (l *limits) middleware() middleware.FinalizeMiddleware {
+func (l *limits) middleware(i *instruments) middleware.FinalizeMiddleware {
 	return middleware.FinalizeMiddlewareFunc("NeapLimits", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
 		b, limited := lookUpBucket(awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx))
 		if !limited {
@@ -189,15 +217,20 @@ func (l *limits) middleware() middleware.FinalizeMiddleware {
 			if ctx.Err() != nil {
 				return middleware.FinalizeOutput{}, middleware.Metadata{}, ctx.Err()
 			}
+			i.charge(ctx, b, chargedHeld)
 			// Nothing was sent: unlike a timeout, this leaves no doubt.
 			return middleware.FinalizeOutput{}, middleware.Metadata{}, fmt.Errorf("%w: our share of the bucket %s is used up for longer than the call may take", fleet.ErrThrottled, b.name)
 		}
 		out, metadata, err := next.HandleFinalize(ctx, in)
 		switch {
 		case err == nil:
+			i.charge(ctx, b, chargedOK)
 			lane.answered(time.Now())
 		case isThrottle(err):
+			i.charge(ctx, b, chargedThrottled)
 			lane.throttled(time.Now())
+		default:
+			i.charge(ctx, b, chargedError)
 		}
 		return out, metadata, err
 	})

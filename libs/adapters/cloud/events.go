@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/neap-project/neap/libs/adapters/telemetry"
 	"github.com/neap-project/neap/libs/fleet"
 	"github.com/neap-project/neap/libs/fleet/snapshot"
 )
@@ -107,7 +108,7 @@ func (r *Reader) Events(ctx context.Context, queueURL string, handle func(contex
 		} else {
 			events = append(events, e)
 		}
-		r.account.instruments.events.Add(ctx, 1, metric.WithAttributes(attribute.String("kind", kind)))
+		r.account.instruments.events.Add(ctx, 1, metric.WithAttributes(attribute.String(telemetry.LabelKind, kind)))
 	}
 	if len(events) > 0 {
 		if err := handle(ctx, events); err != nil {

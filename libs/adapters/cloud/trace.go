@@ -14,18 +14,21 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/neap-project/neap/libs/adapters/telemetry"
 	"github.com/neap-project/neap/libs/fleet"
 )
 
 // instruments trace and count calls. The SDK's own instrumentation package is no longer
 // supported and links four services that Neap does not call.
 type instruments struct {
-	tracer trace.Tracer
-	calls  metric.Float64Histogram
-	events metric.Int64Counter
+	tracer  trace.Tracer
+	calls   metric.Float64Histogram
+	events  metric.Int64Counter
+	charged metric.Int64Counter // attempts, by the bucket they are charged to
 }
 
-func newInstruments(tracers trace.TracerProvider, meters metric.MeterProvider) *instruments {
+// newInstruments also watches how much of our limits is used up.
+func newInstruments(tracers trace.TracerProvider, meters metric.MeterProvider, l *limits) *instruments {
 	const scope = "github.com/neap-project/neap/libs/adapters/cloud"
 	if tracers == nil {
 		tracers = otel.GetTracerProvider()
@@ -35,11 +38,16 @@ func newInstruments(tracers trace.TracerProvider, meters metric.MeterProvider) *
 	}
 	i := &instruments{tracer: tracers.Tracer(scope)}
 	meter := meters.Meter(scope)
-	// An instrument that cannot be made is one that records nothing: calls go on.
-	i.calls, _ = meter.Float64Histogram("neap.aws.call.duration", metric.WithUnit("s"),
-		metric.WithDescription("Time a call of AWS took, its waiting for our own rate limit and its retries included"))
-	i.events, _ = meter.Int64Counter("neap.aws.events",
-		metric.WithDescription("Messages of the event queue, by what became of them"))
+	i.calls = telemetry.AWSCallDuration.Histogram(meter)
+	i.events = telemetry.AWSEvents.Counter(meter)
+	i.charged = telemetry.AWSCalls.Counter(meter)
+	used := telemetry.AWSBudgetUsed.Gauge(meter)
+	_, _ = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		l.eachUsed(func(bucket string, share float64) {
+			o.ObserveFloat64(used, share, metric.WithAttributes(attribute.String(telemetry.LabelBucket, bucket)))
+		})
+		return nil
+	}, used)
 	return i
 }
 
@@ -62,7 +70,7 @@ func (i *instruments) middleware() middleware.InitializeMiddleware {
 			span.RecordError(err)
 		}
 		i.calls.Record(ctx, time.Since(started).Seconds(), metric.WithAttributes(
-			attribute.String("service", service), attribute.String("operation", operation), attribute.String("result", result)))
+			attribute.String(telemetry.LabelService, service), attribute.String(telemetry.LabelOperation, operation), attribute.String(telemetry.LabelResult, result)))
 		return out, metadata, err
 	})
 }

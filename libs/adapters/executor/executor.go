@@ -122,6 +122,7 @@ type Trade[S, E, F any] struct {
 // Progress is what the executor must know of a state.
 type Progress struct {
 	Begun  bool      // something may have changed: a closure no longer ends the action
+	Phase  string    // of the state machine, for people
 	NextAt time.Time // nothing to do before; server time of AWS
 }
 
@@ -187,6 +188,7 @@ func (e *Engine[S, E, F]) Run(ctx context.Context) error {
 		return err
 	}
 	defer stop()
+	defer e.measure()()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.bus.ConsumePlans(ctx, e.trade.Name, e.accept) })
 	g.Go(func() error { return e.follow(ctx) })

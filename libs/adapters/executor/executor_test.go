@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
 
@@ -66,7 +68,7 @@ func (t *tower) trade() executor.Trade[ringing, event, effect] {
 			return s, []effect{{stroke: s.Rung + 1}}
 		},
 		Cancel:   func(time.Time, string) event { return event{undone: true} },
-		Progress: func(s *ringing) executor.Progress { return executor.Progress{Begun: s.Rung > 0} },
+		Progress: func(s *ringing) executor.Progress { return executor.Progress{Begun: s.Rung > 0, Phase: "ringing"} },
 		Describe: func(f effect) executor.Effect {
 			if f.report != nil {
 				return executor.Effect{Report: f.report}
@@ -420,4 +422,65 @@ func TestConfig(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOpenActionsAreMeasured: actions under way show by the phase they are in, and plans that
+// nobody has answered for as lag.
+func TestOpenActionsAreMeasured(t *testing.T) {
+	s := executortest.New(t, executortest.Policy())
+	reader := metric.NewManualReader()
+	hold := make(chan struct{})
+	bells := &tower{ring: func(ctx context.Context, _ int) error {
+		select {
+		case <-hold:
+		case <-ctx.Done():
+		}
+		return nil
+	}}
+	stop := s.Start(func(ctx context.Context, p *service.Process) error {
+		p.Meter = metric.NewMeterProvider(metric.WithReader(reader)).Meter("test")
+		return executor.New(p, s.Bus, executortest.Config(), bells.trade()).Run(ctx)
+	})
+	p := plan(s, nil, "i-1", "i-2")
+	want := "{cluster web, kind restore, phase ringing} 2; {consumer drainer} 0"
+	got := ""
+	for deadline := time.Now().Add(10 * time.Second); got != want && time.Now().Before(deadline); {
+		<-time.After(20 * time.Millisecond)
+		got = gauges(t, reader)
+	}
+	if got != want {
+		t.Errorf("measured %s, want %s", got, want)
+	}
+	close(hold)
+	s.Finished(p)
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// gauges are the values of all gauges as text.
+func gauges(t *testing.T, reader metric.Reader) string {
+	t.Helper()
+	var all metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	var texts []string
+	for _, scope := range all.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			data, ok := m.Data.(metricdata.Gauge[float64])
+			if !ok {
+				continue
+			}
+			for _, point := range data.DataPoints {
+				var labels []string
+				for _, label := range point.Attributes.ToSlice() {
+					labels = append(labels, string(label.Key)+" "+label.Value.Emit())
+				}
+				texts = append(texts, fmt.Sprintf("{%s} %v", strings.Join(labels, ", "), point.Value))
+			}
+		}
+	}
+	slices.Sort(texts)
+	return strings.Join(texts, "; ")
 }

@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/neap-project/neap/libs/adapters/telemetry"
 	"github.com/neap-project/neap/libs/fleet"
 )
 
@@ -20,13 +21,49 @@ type meters struct {
 }
 
 func newMeters(m metric.Meter) *meters {
-	var t meters
-	// An instrument that cannot be made is one that records nothing: actions go on.
-	t.calls, _ = m.Int64Counter("neap.action.calls", metric.WithDescription("Calls that change AWS, by what came of them"))
-	t.over, _ = m.Int64Counter("neap.actions", metric.WithDescription("Actions that are over, by how they ended"))
-	t.instances, _ = m.Int64Counter("neap.action.instances", metric.WithDescription("Instances that actions launched"))
-	t.took, _ = m.Float64Histogram("neap.action.duration", metric.WithUnit("s"), metric.WithDescription("Time from plan to end of an action, by the clock of AWS"))
-	return &t
+	return &meters{
+		calls:     telemetry.ActionCalls.Counter(m),
+		over:      telemetry.Actions.Counter(m),
+		instances: telemetry.ActionInstances.Counter(m),
+		took:      telemetry.ActionDuration.Histogram(m),
+	}
+}
+
+// measure lets what is under way be read until stop is called.
+func (e *Engine[S, E, F]) measure() (stop func()) {
+	open, lag := telemetry.ActionsOpen.Gauge(e.process.Meter), telemetry.QueueLag.Gauge(e.process.Meter)
+	observed, err := e.process.Meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		for of, count := range e.open() {
+			o.ObserveFloat64(open, float64(count), metric.WithAttributes(attribute.String(telemetry.LabelCluster, string(of.cluster)),
+				attribute.String(telemetry.LabelKind, string(of.kind)), attribute.String(telemetry.LabelPhase, of.phase)))
+		}
+		if plans, err := e.bus.PlanLag(ctx, e.trade.Name); err == nil { // else NATS is away, and readiness says so
+			o.ObserveFloat64(lag, float64(plans), metric.WithAttributes(attribute.String(telemetry.LabelConsumer, e.trade.Name)))
+		}
+		return nil
+	}, open, lag)
+	if err != nil {
+		return func() {}
+	}
+	return func() { _ = observed.Unregister() } // it never fails
+}
+
+// stage is a phase of the actions of a kind on a cluster.
+type stage struct {
+	cluster fleet.ClusterName
+	kind    fleet.ActionKind
+	phase   string
+}
+
+// open counts the actions that are under way.
+func (e *Engine[S, E, F]) open() map[stage]int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	count := map[stage]int{}
+	for _, j := range e.jobs {
+		count[stage{j.record.Cluster, j.record.Action.Kind, e.trade.Progress(&j.state).Phase}]++
+	}
+	return count
 }
 
 // begin starts the span of a step, in the trace of the plan.
@@ -42,8 +79,8 @@ func (h *hand[S, E, F]) begin(ctx context.Context, step string) (context.Context
 // note logs and counts an outcome that was published.
 func (h *hand[S, E, F]) note(ctx context.Context, o *fleet.Outcome) {
 	labels := []attribute.KeyValue{
-		attribute.String("cluster", string(o.Cluster)), attribute.String("kind", string(o.Kind)),
-		attribute.String("step", o.Step), attribute.String("class", string(o.Class)),
+		attribute.String(telemetry.LabelCluster, string(o.Cluster)), attribute.String(telemetry.LabelKind, string(o.Kind)),
+		attribute.String(telemetry.LabelStep, o.Step), attribute.String(telemetry.LabelClass, string(o.Class)),
 	}
 	log := h.log().With("step", o.Step)
 	if len(o.Instances) > 0 {
@@ -60,7 +97,7 @@ func (h *hand[S, E, F]) note(ctx context.Context, o *fleet.Outcome) {
 		log.InfoContext(ctx, "called", "request", o.RequestID)
 		return
 	}
-	labels = append(labels, attribute.String("reason", string(h.record.Action.Reason.Code)))
+	labels = append(labels, attribute.String(telemetry.LabelReason, string(h.record.Action.Reason.Code)))
 	h.meters.over.Add(ctx, 1, metric.WithAttributes(labels...))
 	h.meters.instances.Add(ctx, int64(len(o.Instances)), metric.WithAttributes(labels[:2]...))
 	h.meters.took.Record(ctx, o.At.Sub(h.record.PlannedAt).Seconds(), metric.WithAttributes(labels[:3]...))

@@ -8,6 +8,8 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/neap-project/neap/libs/adapters/telemetry"
 )
 
 const (
@@ -28,8 +30,7 @@ const (
 // not shorten the wait. Liveness fails if a turn takes longer than STALL_AFTER.
 func (p *Process) Every(ctx context.Context, name string, beat time.Duration, wake <-chan struct{}, turn func(context.Context) error) error {
 	l := loop{p: p, name: name, beat: beat, wake: wake, turn: turn}
-	l.took, _ = p.Meter.Float64Histogram("neap.loop.duration", metric.WithUnit("s"),
-		metric.WithDescription("Time one turn of a loop took"))
+	l.took = telemetry.LoopDuration.Histogram(p.Meter)
 	return l.run(ctx)
 }
 
@@ -77,7 +78,7 @@ func (l *loop) once(ctx context.Context) error {
 		result = "error"
 	}
 	l.took.Record(ctx, now.Sub(started).Seconds(), metric.WithAttributes(
-		attribute.String("loop", l.name), attribute.String("result", result)))
+		attribute.String(telemetry.LabelLoop, l.name), attribute.String(telemetry.LabelResult, result)))
 	return err
 }
 

@@ -32,7 +32,7 @@ type Process struct {
 type shared struct {
 	cfg       Config
 	handler   slog.Handler
-	telemetry *telemetry
+	exporters *exporters
 	board     *board
 	addr      string
 
@@ -44,14 +44,14 @@ type shared struct {
 // listen when New returns. It also sets OpenTelemetry's globals, where
 // instrumentation libraries look. The caller owes it a Stop.
 func New(ctx context.Context, name string, cfg Config, out io.Writer) (*Process, error) {
-	tel, err := newTelemetry(ctx, name, cfg)
+	tel, err := newExporters(ctx, name, cfg)
 	if err != nil {
 		return nil, err
 	}
 	s := &shared{
 		cfg:       cfg,
 		handler:   newHandler(cfg, out),
-		telemetry: tel,
+		exporters: tel,
 		board:     newBoard(name, cfg.StallAfter),
 	}
 	s.defers(tel.close)
@@ -68,7 +68,7 @@ func New(ctx context.Context, name string, cfg Config, out io.Writer) (*Process,
 // operating system process: a logger, a tracer and a health of its own, with
 // exporters, endpoints and closers shared.
 func (p *Process) Part(name string) *Process {
-	return p.shared.part(name, name, p.shared.telemetry.tracers(name))
+	return p.shared.part(name, name, p.shared.exporters.tracers(name))
 }
 
 func (s *shared) part(name, prefix string, tracers trace.TracerProvider) *Process {
@@ -76,7 +76,7 @@ func (s *shared) part(name, prefix string, tracers trace.TracerProvider) *Proces
 		Name:   name,
 		Log:    slog.New(s.handler).With("service", name),
 		Tracer: tracers.Tracer(scope(name)),
-		Meter:  s.telemetry.meters.Meter(scope(name)),
+		Meter:  s.exporters.meters.Meter(scope(name)),
 		Health: s.board.part(prefix),
 		shared: s,
 	}
@@ -127,7 +127,7 @@ func (s *shared) serveHealth(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", s.board.serveLive)
 	mux.HandleFunc("GET /readyz", s.board.serveReady)
-	mux.Handle("GET /metrics", s.telemetry.metrics())
+	mux.Handle("GET /metrics", s.exporters.metrics())
 	server := &http.Server{
 		Handler: mux,
 		// Probes and scrapes take milliseconds; whoever needs longer is not one.

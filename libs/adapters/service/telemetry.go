@@ -22,24 +22,26 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	"go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/neap-project/neap/libs/adapters/telemetry"
 )
 
-// telemetry is what the parts of one process share: one span exporter, one set
+// exporters is what the parts of one process share: one span exporter, one set
 // of metrics. Each part has a tracer provider of its own, so that its spans
 // carry its own service name even where all parts run in one process.
-type telemetry struct {
+type exporters struct {
 	registry *prometheus.Registry
 	spans    trace.SpanProcessor // nil when nothing is exported
 	meters   *metric.MeterProvider
 }
 
-func newTelemetry(ctx context.Context, name string, cfg Config) (*telemetry, error) {
-	t := &telemetry{registry: prometheus.NewRegistry()}
+func newExporters(ctx context.Context, name string, cfg Config) (*exporters, error) {
+	t := &exporters{registry: prometheus.NewRegistry()}
 	t.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	scraped, err := otelprometheus.New(otelprometheus.WithRegisterer(t.registry))
+	scraped, err := otelprometheus.New(otelprometheus.WithRegisterer(t.registry), otelprometheus.WithTranslationStrategy(telemetry.Translation))
 	if err != nil {
 		return nil, fmt.Errorf("open Prometheus exporter: %w", err)
 	}
@@ -65,7 +67,7 @@ func newTelemetry(ctx context.Context, name string, cfg Config) (*telemetry, err
 
 // tracers makes the tracer provider of one part. Without an exporter it still
 // hands out identities, so that a trace passes through unbroken.
-func (t *telemetry) tracers(name string) *trace.TracerProvider {
+func (t *exporters) tracers(name string) *trace.TracerProvider {
 	options := []trace.TracerProviderOption{trace.WithResource(resourceOf(name))}
 	if t.spans != nil {
 		options = append(options, trace.WithSpanProcessor(t.spans))
@@ -74,19 +76,19 @@ func (t *telemetry) tracers(name string) *trace.TracerProvider {
 }
 
 // install makes the set-up the one instrumentation libraries find.
-func (t *telemetry) install(tracers *trace.TracerProvider, log *slog.Logger) {
+func (t *exporters) install(tracers *trace.TracerProvider, log *slog.Logger) {
 	otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}))
 	otel.SetTracerProvider(tracers)
 	otel.SetMeterProvider(t.meters)
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("telemetry", "err", err) }))
 }
 
-func (t *telemetry) metrics() http.Handler {
+func (t *exporters) metrics() http.Handler {
 	return promhttp.HandlerFor(t.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 }
 
 // close sends what is still held back.
-func (t *telemetry) close(ctx context.Context) error {
+func (t *exporters) close(ctx context.Context) error {
 	var errs []error
 	if t.spans != nil {
 		errs = append(errs, t.spans.Shutdown(ctx))
