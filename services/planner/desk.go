@@ -173,12 +173,12 @@ func (p *Planner) newest(ctx context.Context, d *desk) (view, error) {
 	if d.asked {
 		return view{}, fmt.Errorf("%w: no snapshot of %s has come yet", fleet.ErrNotFound, d.cluster)
 	}
-	s, stored, err := p.bus.LatestSnapshot(ctx, d.cluster)
+	s, err := p.bus.StoredSnapshot(ctx, d.cluster)
 	if err != nil {
 		d.asked = errors.Is(err, fleet.ErrNotFound)
 		return view{}, err
 	}
-	v := view{snapshot: s, stored: stored}
+	v := view{snapshot: s.Value, stored: s.At, trace: s.Trace}
 	d.put(v)
 	return v, nil
 }

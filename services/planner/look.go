@@ -57,7 +57,7 @@ func (p *Planner) look(ctx context.Context, d *desk, snap fleet.Snapshot, policy
 			d.stop = stopNoBetter
 		}
 	}
-	span.SetAttributes(attribute.String("plan.stop", string(d.stop)), attribute.String("plan.effort", decided.Effort.String()))
+	span.SetAttributes(telemetry.AttrStop.String(string(d.stop)), telemetry.AttrPlanEffort.String(decided.Effort.String()))
 	if d.stop != stopNothing {
 		p.meter.looks.Add(ctx, 1, metric.WithAttributes(attribute.String(telemetry.LabelCluster, string(d.cluster)), attribute.String(telemetry.LabelStop, string(d.stop))))
 	}
@@ -109,9 +109,8 @@ func (p *Planner) lookAgain(ctx context.Context, d *desk, snap fleet.Snapshot, p
 // tell puts what a look found into the trace.
 func tell(span trace.Span, which string, p *fleet.Plan) {
 	packing := plan.PackingOf(p)
-	prefix := "plan." + which + "."
-	span.SetAttributes(attribute.String(prefix+"effort", p.Effort.String()), attribute.Float64(prefix+"cost", packing.Cost.USD()),
-		attribute.Float64(prefix+"bound", packing.Bound.USD()), attribute.Float64(prefix+"gap", packing.Gap()))
+	span.SetAttributes(telemetry.AttrLook(which, "effort").String(p.Effort.String()), telemetry.AttrLook(which, "cost").Float64(packing.Cost.USD()),
+		telemetry.AttrLook(which, "bound").Float64(packing.Bound.USD()), telemetry.AttrLook(which, "gap").Float64(packing.Gap()))
 }
 
 // packedWords says in the log how good the choice of instances is; nothing where none is made.

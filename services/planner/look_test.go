@@ -109,9 +109,9 @@ func TestSecondLook(t *testing.T) {
 	}
 	first, second := plan.PackingOf(&fast), plan.PackingOf(&normal)
 	for key, want := range map[attribute.Key]any{
-		"plan.stop": "cheaper", "plan.effort": "normal",
-		"plan.first.effort": "fast", "plan.first.cost": first.Cost.USD(), "plan.first.bound": first.Bound.USD(), "plan.first.gap": first.Gap(),
-		"plan.second.effort": "normal", "plan.second.cost": second.Cost.USD(), "plan.second.bound": second.Bound.USD(), "plan.second.gap": second.Gap(),
+		"neap.plan.stop": "cheaper", "neap.plan.effort": "normal",
+		"neap.plan.first.effort": "fast", "neap.plan.first.cost": first.Cost.USD(), "neap.plan.first.bound": first.Bound.USD(), "neap.plan.first.gap": first.Gap(),
+		"neap.plan.second.effort": "normal", "neap.plan.second.cost": second.Cost.USD(), "neap.plan.second.bound": second.Bound.USD(), "neap.plan.second.gap": second.Gap(),
 	} {
 		if got := spans.value(key); got != want {
 			t.Errorf("span: %s is %v, want %v", key, got, want)

@@ -15,7 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
@@ -23,6 +22,7 @@ import (
 	"github.com/neap-project/neap/libs/adapters/bus"
 	"github.com/neap-project/neap/libs/adapters/cache"
 	"github.com/neap-project/neap/libs/adapters/service"
+	"github.com/neap-project/neap/libs/adapters/telemetry"
 	"github.com/neap-project/neap/libs/fleet"
 	"github.com/neap-project/neap/libs/fleet/plan"
 )
@@ -141,8 +141,8 @@ func (p *Planner) turn(ctx context.Context, d *desk) error {
 
 // plan decides on one snapshot and appends what was decided if it changes anything.
 func (p *Planner) plan(ctx context.Context, d *desk, v view, policy fleet.Policy) (err error) {
-	ctx, span := p.proc.Tracer.Start(trace.ContextWithRemoteSpanContext(ctx, v.trace), "plan",
-		trace.WithAttributes(attribute.String("cluster", string(d.cluster))))
+	ctx, span := telemetry.SpanPlan.Start(trace.ContextWithRemoteSpanContext(ctx, v.trace), p.proc.Tracer,
+		trace.WithAttributes(telemetry.AttrCluster.String(string(d.cluster))))
 	defer func() {
 		if err != nil {
 			span.SetStatus(codes.Error, err.Error())
@@ -165,6 +165,7 @@ func (p *Planner) plan(ctx context.Context, d *desk, v view, policy fleet.Policy
 	if err != nil {
 		return err
 	}
+	span.SetAttributes(telemetry.AttrPlan.String(string(decided.ID)), telemetry.AttrActions.Int(len(decided.Actions)), telemetry.AttrDryRun.Bool(decided.DryRun))
 	p.meter.took(ctx, d.cluster, time.Since(started))
 	p.measure(ctx, d, &v.snapshot, &decided, pause.Paused())
 	defer func() {

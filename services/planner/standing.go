@@ -4,10 +4,10 @@ import (
 	"context"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/neap-project/neap/libs/adapters/cache"
+	"github.com/neap-project/neap/libs/adapters/telemetry"
 	"github.com/neap-project/neap/libs/fleet"
 	"github.com/neap-project/neap/libs/fleet/pack"
 	"github.com/neap-project/neap/libs/fleet/plan"
@@ -127,12 +127,12 @@ func (p *Planner) findStanding(ctx context.Context, d *desk, q *question, rings 
 
 // stand finds one standing, with a span of its own.
 func (p *Planner) stand(ctx context.Context, q *question, mem fleet.Memory, solve solver) fleet.Standing {
-	_, span := p.proc.Tracer.Start(trace.ContextWithRemoteSpanContext(ctx, q.view.trace), "standing",
-		trace.WithAttributes(attribute.String("cluster", string(q.view.snapshot.Cluster))))
+	_, span := telemetry.SpanStanding.Start(trace.ContextWithRemoteSpanContext(ctx, q.view.trace), p.proc.Tracer,
+		trace.WithAttributes(telemetry.AttrCluster.String(string(q.view.snapshot.Cluster))))
 	defer span.End()
 	st := plan.Standing(q.view.snapshot, q.policy, mem, solve)
-	span.SetAttributes(attribute.String("standing.effort", st.Effort.String()), attribute.Float64("standing.cost", st.Cost.USD()),
-		attribute.Float64("standing.bound", st.Bound.USD()), attribute.Float64("standing.ratio", st.Ratio()))
+	span.SetAttributes(telemetry.AttrStanding("effort").String(st.Effort.String()), telemetry.AttrStanding("cost").Float64(st.Cost.USD()),
+		telemetry.AttrStanding("bound").Float64(st.Bound.USD()), telemetry.AttrStanding("ratio").Float64(st.Ratio()))
 	return st
 }
 

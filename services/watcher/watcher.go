@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
@@ -22,6 +21,7 @@ import (
 	"github.com/neap-project/neap/libs/adapters/cache"
 	"github.com/neap-project/neap/libs/adapters/cloud"
 	"github.com/neap-project/neap/libs/adapters/service"
+	"github.com/neap-project/neap/libs/adapters/telemetry"
 	"github.com/neap-project/neap/libs/fleet"
 	"github.com/neap-project/neap/libs/fleet/snapshot"
 )
@@ -89,7 +89,7 @@ func (w *Watcher) serve(ctx context.Context, cluster fleet.ClusterName) error {
 
 // turn sweeps a cluster once and publishes what it saw.
 func (w *Watcher) turn(ctx context.Context, s *site) (err error) {
-	ctx, span := w.proc.Tracer.Start(ctx, "snapshot", trace.WithAttributes(attribute.String("cluster", string(s.cluster))))
+	ctx, span := telemetry.SpanSnapshot.Start(ctx, w.proc.Tracer, trace.WithAttributes(telemetry.AttrCluster.String(string(s.cluster))))
 	started := time.Now()
 	result := "published"
 	defer func() {

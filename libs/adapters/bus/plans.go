@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/neap-project/neap/libs/adapters/telemetry"
 	"github.com/neap-project/neap/libs/fleet"
 )
 
@@ -27,7 +28,10 @@ const lookTimeout = 2 * time.Second
 // [fleet.ErrConflict]: somebody else appended first; read again, plan again.
 // [fleet.ErrUnknown]: NATS did not answer; the next LastPlan tells. A plan that turns out
 // to be stored already counts as appended, so the call may be repeated.
-func (b *Bus) AppendPlan(ctx context.Context, p *fleet.Plan, after uint64) (uint64, error) {
+func (b *Bus) AppendPlan(ctx context.Context, p *fleet.Plan, after uint64) (_ uint64, err error) {
+	ctx, span := b.sending(ctx, telemetry.SpanSendPlan, kindPlan, p.Cluster,
+		telemetry.AttrPlan.String(string(p.ID)), telemetry.AttrActions.Int(len(p.Actions)))
+	defer func() { span.end(err) }()
 	if err := b.belongs(kindPlan, p.Generation); err != nil {
 		return 0, fmt.Errorf("append plan %s of %s: %w", p.ID.Short(), p.Cluster, err)
 	}
@@ -36,6 +40,7 @@ func (b *Bus) AppendPlan(ctx context.Context, p *fleet.Plan, after uint64) (uint
 		return 0, fmt.Errorf("append plan %s of %s: %w", p.ID.Short(), p.Cluster, err)
 	}
 	msg := b.pack(ctx, kindPlan, p.Cluster, string(p.ID), encoded, compressAbove)
+	span.carries(msg)
 	seq, err := b.appendPlan(ctx, p, msg, after)
 	if err != nil {
 		return 0, fmt.Errorf("append plan %s of %s after %d: %w", p.ID.Short(), p.Cluster, after, err)

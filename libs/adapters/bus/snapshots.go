@@ -12,14 +12,17 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/neap-project/neap/libs/adapters/telemetry"
 	"github.com/neap-project/neap/libs/fleet"
 )
 
 // PublishSnapshot stores the newest view of a cluster: compressed, in one message, or
 // through the object store if it is larger than the configuration allows. A view that is
 // older than the stored one is refused with [fleet.ErrConflict]; it is of no use.
-func (b *Bus) PublishSnapshot(ctx context.Context, s *fleet.Snapshot) error {
+func (b *Bus) PublishSnapshot(ctx context.Context, s *fleet.Snapshot) (err error) {
 	what := func(err error) error { return wrap(err, "publish snapshot of %s", s.Cluster) }
+	ctx, span := b.sending(ctx, telemetry.SpanSendSnapshot, kindSnapshot, s.Cluster)
+	defer func() { span.end(err) }()
 	if err := b.belongs(kindSnapshot, s.Generation); err != nil {
 		return what(err)
 	}
@@ -33,6 +36,7 @@ func (b *Bus) PublishSnapshot(ctx context.Context, s *fleet.Snapshot) error {
 	msg.Header.Set(headerReadAt, readAt)
 	// The content decides the ID: two watchers that saw the same store it once.
 	msg.Header.Set(jetstream.MsgIDHeader, readAt+"."+msg.Header.Get(headerSHA256))
+	span.carries(msg)
 	if err := b.detach(ctx, s, msg); err != nil {
 		return what(err)
 	}
@@ -100,15 +104,21 @@ func readStarted(m raw) (time.Time, bool) {
 // LatestSnapshot reads the newest view of a cluster and when NATS stored it.
 // [fleet.ErrNotFound]: there is none, or it was too old to be kept.
 func (b *Bus) LatestSnapshot(ctx context.Context, cluster fleet.ClusterName) (fleet.Snapshot, time.Time, error) {
+	s, err := b.StoredSnapshot(ctx, cluster)
+	return s.Value, s.At, err
+}
+
+// StoredSnapshot is LatestSnapshot with the span in which it was published.
+func (b *Bus) StoredSnapshot(ctx context.Context, cluster fleet.ClusterName) (Stored[fleet.Snapshot], error) {
 	m, ok, err := last(ctx, b.snapshots, subjectOf(b.generation, kindSnapshot, cluster))
 	if err == nil && !ok {
 		err = fmt.Errorf("%w: no watcher has published one in the last %s", fleet.ErrNotFound, snapshotAge)
 	}
 	if err != nil {
-		return fleet.Snapshot{}, time.Time{}, wrap(err, "latest snapshot of %s", cluster)
+		return Stored[fleet.Snapshot]{}, wrap(err, "latest snapshot of %s", cluster)
 	}
 	s, err := unpack[fleet.Snapshot](ctx, b, m)
-	return s, m.at, wrap(err, "latest snapshot of %s", cluster)
+	return Stored[fleet.Snapshot]{Value: s, Seq: m.seq, At: m.at, Trace: traceOf(m.header)}, wrap(err, "latest snapshot of %s", cluster)
 }
 
 // object fetches a payload that did not fit its message.

@@ -56,17 +56,18 @@ func (i *instruments) middleware() middleware.InitializeMiddleware {
 	return middleware.InitializeMiddlewareFunc("NeapTrace", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
 		service, operation := awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx)
 		started := time.Now()
-		ctx, span := i.tracer.Start(ctx, service+"."+operation, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
-			attribute.String("rpc.system", "aws-api"), attribute.String("rpc.service", service), attribute.String("rpc.method", operation)))
+		ctx, span := telemetry.SpanCall.StartAs(ctx, i.tracer, service+"."+operation, trace.WithAttributes(
+			telemetry.AttrRPCSystem.String("aws-api"), telemetry.AttrRPCService.String(service), telemetry.AttrRPCMethod.String(operation)))
 		defer span.End()
 		out, metadata, err := next.HandleInitialize(ctx, in)
 		if id, ok := awsmiddleware.GetRequestIDMetadata(metadata); ok {
-			span.SetAttributes(attribute.String("aws.request_id", id))
+			span.SetAttributes(telemetry.AttrRequestID.String(id))
 		}
 		result := "ok"
 		if err != nil {
 			result = string(Class(translate(err)))
 			span.SetStatus(codes.Error, result)
+			span.SetAttributes(telemetry.AttrError.String(result))
 			span.RecordError(err)
 		}
 		i.calls.Record(ctx, time.Since(started).Seconds(), metric.WithAttributes(

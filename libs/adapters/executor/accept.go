@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/neap-project/neap/libs/adapters/bus"
@@ -14,7 +15,14 @@ import (
 
 // accept takes a delivered plan into the ledger. When it returns nil the plan is
 // acknowledged: all of it that is of this trade is recorded.
-func (e *Engine[S, E, F]) accept(ctx context.Context, d bus.Delivery) error {
+func (e *Engine[S, E, F]) accept(ctx context.Context, d bus.Delivery) (err error) {
+	ctx, span := d.Processing(ctx, e.process.Tracer, e.trade.Name)
+	defer func() {
+		if err != nil {
+			span.SetStatus(codes.Error, err.Error())
+		}
+		span.End()
+	}()
 	p := &d.Plan
 	switch {
 	case p.DryRun:

@@ -475,7 +475,7 @@ func gauges(t *testing.T, reader metric.Reader) string {
 			for _, point := range data.DataPoints {
 				var labels []string
 				for _, label := range point.Attributes.ToSlice() {
-					labels = append(labels, string(label.Key)+" "+label.Value.Emit())
+					labels = append(labels, string(label.Key)+" "+label.Value.String())
 				}
 				texts = append(texts, fmt.Sprintf("{%s} %v", strings.Join(labels, ", "), point.Value))
 			}

@@ -68,11 +68,12 @@ func (e *Engine[S, E, F]) open() map[stage]int {
 
 // begin starts the span of a step, in the trace of the plan.
 func (h *hand[S, E, F]) begin(ctx context.Context, step string) (context.Context, trace.Span) {
-	return h.process.Tracer.Start(ctx, step, trace.WithAttributes(
-		attribute.String("neap.cluster", string(h.record.Cluster)),
-		attribute.String("neap.plan", string(h.record.Plan)),
-		attribute.String("neap.action", string(h.record.Action.ID)),
-		attribute.String("neap.kind", string(h.record.Action.Kind)),
+	return telemetry.SpanStep.StartAs(ctx, h.process.Tracer, step, trace.WithAttributes(
+		telemetry.AttrCluster.String(string(h.record.Cluster)),
+		telemetry.AttrPlan.String(string(h.record.Plan)),
+		telemetry.AttrAction.String(string(h.record.Action.ID)),
+		telemetry.AttrKind.String(string(h.record.Action.Kind)),
+		telemetry.AttrOf.String(h.record.Action.Of()),
 	))
 }
 

@@ -33,6 +33,9 @@ type Config struct {
 	OTLPProtocol        string `envconfig:"OTEL_EXPORTER_OTLP_PROTOCOL" default:"http/protobuf" desc:"only http/protobuf is spoken"`
 	TracesExporter      string `envconfig:"OTEL_TRACES_EXPORTER" default:"otlp" desc:"otlp or none"`
 	MetricsExporter     string `envconfig:"OTEL_METRICS_EXPORTER" default:"otlp" desc:"otlp or none; /metrics is served either way"`
+
+	Sampler      string  `envconfig:"OTEL_TRACES_SAMPLER" default:"parentbased_always_on" desc:"which traces are kept: [parentbased_]always_on, always_off or traceidratio; a plan with actions is kept by any but always_off"`
+	SamplerShare float64 `envconfig:"OTEL_TRACES_SAMPLER_ARG" default:"1" desc:"share of the traces that traceidratio keeps, from 0 to 1"`
 }
 
 // Validate refuses settings that no process could run with.
@@ -42,6 +45,7 @@ func (c Config) Validate() error {
 		oneOf("OTEL_EXPORTER_OTLP_PROTOCOL", c.OTLPProtocol, "http/protobuf"),
 		oneOf("OTEL_TRACES_EXPORTER", c.TracesExporter, "otlp", "none"),
 		oneOf("OTEL_METRICS_EXPORTER", c.MetricsExporter, "otlp", "none"),
+		c.validSampler(),
 		httpURL("OTEL_EXPORTER_OTLP_ENDPOINT", c.OTLPEndpoint),
 		httpURL("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", c.OTLPTracesEndpoint),
 		httpURL("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", c.OTLPMetricsEndpoint),

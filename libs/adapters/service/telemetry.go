@@ -30,13 +30,14 @@ import (
 // of metrics. Each part has a tracer provider of its own, so that its spans
 // carry its own service name even where all parts run in one process.
 type exporters struct {
+	sampler  trace.Sampler
 	registry *prometheus.Registry
 	spans    trace.SpanProcessor // nil when nothing is exported
 	meters   *metric.MeterProvider
 }
 
 func newExporters(ctx context.Context, name string, cfg Config) (*exporters, error) {
-	t := &exporters{registry: prometheus.NewRegistry()}
+	t := &exporters{sampler: cfg.sampler(), registry: prometheus.NewRegistry()}
 	t.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -68,7 +69,7 @@ func newExporters(ctx context.Context, name string, cfg Config) (*exporters, err
 // tracers makes the tracer provider of one part. Without an exporter it still
 // hands out identities, so that a trace passes through unbroken.
 func (t *exporters) tracers(name string) *trace.TracerProvider {
-	options := []trace.TracerProviderOption{trace.WithResource(resourceOf(name))}
+	options := []trace.TracerProviderOption{trace.WithResource(resourceOf(name)), trace.WithSampler(t.sampler)}
 	if t.spans != nil {
 		options = append(options, trace.WithSpanProcessor(t.spans))
 	}

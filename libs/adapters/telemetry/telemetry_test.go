@@ -5,6 +5,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/neap-project/neap/libs/adapters/telemetry"
@@ -16,6 +17,7 @@ var update = flag.Bool("update", false, "rewrite the pages")
 func TestPages(t *testing.T) {
 	for file, got := range map[string][]byte{
 		"../../../docs/metrics.md": telemetry.MetricsPage(),
+		"../../../docs/traces.md":  telemetry.TracesPage(),
 	} {
 		if *update {
 			if err := os.WriteFile(file, got, 0o600); err != nil {
@@ -55,5 +57,31 @@ func TestDeclarations(t *testing.T) {
 	}
 	if !slices.Contains(telemetry.Cost.Series(), "neap_cost_USD_per_hour") || len(telemetry.PlanDuration.Series()) != 3 {
 		t.Errorf("series are %v and %v", telemetry.Cost.Series(), telemetry.PlanDuration.Series())
+	}
+}
+
+// TestSpanDeclarations: every attribute of a span is explained, and the page shows them all.
+func TestSpanDeclarations(t *testing.T) {
+	page := string(telemetry.TracesPage())
+	for _, s := range telemetry.Spans() {
+		if s.Help == "" || s.From == "" || s.Under == "" || len(s.Attributes) == 0 {
+			t.Errorf("%+v says too little", s)
+		}
+		for _, key := range s.Attributes {
+			if !strings.Contains(page, "\n| `"+string(key)+"` | ") {
+				t.Errorf("span %s: the attribute %s is not explained", s.Name, key)
+			}
+		}
+	}
+}
+
+// TestCollectorSampling: the collector decides by an attribute that spans have.
+func TestCollectorSampling(t *testing.T) {
+	text, err := os.ReadFile("../../../deploy/otel/sampling.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "{key: "+string(telemetry.AttrActions)+",") {
+		t.Errorf("no policy for %s", telemetry.AttrActions)
 	}
 }
