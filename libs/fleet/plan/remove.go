@@ -327,7 +327,7 @@ func (d *draft) ripe(idle []drain) []drain {
 			why := *trouble
 			why.Subject = subject
 			d.out.Reasons = append(d.out.Reasons, why)
-		case hoped > 0:
+		case hoped > 0 && d.states[c.instance] != noticed: // it is no surplus, and until it drains ECS moves nothing
 			d.because(fleet.ReasonUnsettled, subject, "missing", hoped, "wanted", d.headroomWanted())
 		case closed != nil && d.states[c.instance] != noticed:
 			why := *closed
