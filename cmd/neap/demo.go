@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,8 @@ import (
 )
 
 type demoCmd struct {
-	Scenario string  `help:"What to play: tour, scale-out, headroom, spot or scale-down." default:"tour" placeholder:"NAME"`
+	Scenario string  `help:"What to play: tour, scale-out, headroom, spot, scale-down or spot-storm." default:"tour" placeholder:"NAME"`
+	List     bool    `help:"Tell what each scenario shows, and play none."`
 	Speed    float64 `help:"Seconds of simulated time in one real second." default:"6"`
 	Seed     uint64  `help:"Seed of the simulated AWS." default:"1"`
 	Headless bool    `help:"Print events as they come instead of drawing the cluster."`
@@ -41,7 +43,9 @@ as they are. Nothing outside is touched. The exit status is 0 if all that the st
 
 Examples:
   neap demo
-  neap demo --scenario spot --speed 10
+  neap demo --list
+  neap demo --scenario scale-down
+  neap demo --scenario spot-storm --speed 10
   neap demo --headless --output json --speed 60`
 }
 
@@ -78,6 +82,9 @@ type result struct {
 
 // Run plays a story.
 func (d *demoCmd) Run(ctx context.Context, c console) error {
+	if d.List {
+		return d.list(c.out)
+	}
 	tale, err := storyNamed(d.Scenario)
 	if err != nil {
 		return err
@@ -100,6 +107,32 @@ func (d *demoCmd) Run(ctx context.Context, c console) error {
 		return errExpectation
 	}
 	return nil
+}
+
+// list tells what each story shows.
+func (d *demoCmd) list(w io.Writer) error {
+	type shown struct {
+		Scenario string   `json:"scenario"`
+		About    string   `json:"about"`
+		Chapters []string `json:"chapters"`
+	}
+	var all []shown
+	for _, s := range stories() {
+		one := shown{Scenario: s.name, About: s.about}
+		for _, c := range s.chapters {
+			one.Chapters = append(one.Chapters, c.title)
+		}
+		all = append(all, one)
+	}
+	if d.Output == "json" {
+		return writeJSON(w, all)
+	}
+	var b bytes.Buffer
+	for _, s := range all {
+		fmt.Fprintf(&b, "%-12s%s\n", s.Scenario, s.About)
+	}
+	_, err := w.Write(b.Bytes())
+	return err
 }
 
 // play starts everything, plays the story and stops everything.
@@ -212,16 +245,20 @@ func runScript(world *sim.World, text string) error {
 // tell plays the chapters, watching.
 func (d *demoCmd) tell(ctx context.Context, c console, tale story, b *bus.Bus, server *awssim.Server) (*demoResult, error) {
 	policy := demoPolicy(server)
+	if tale.policy != nil {
+		tale.policy(&policy)
+	}
+	policy = policy.WithDefaults()
 	if err := policy.Validate(); err != nil {
 		return nil, err
 	}
 	if _, err := b.Control().ApplyPolicy(ctx, clusterName, policy, nil); err != nil {
 		return nil, err
 	}
-	p := &player{demo: d, console: c, tale: tale, server: server}
+	p := &player{demo: d, console: c, tale: tale, server: server, bus: b}
 	p.observer.scene.units = policy.Headroom.Units
 	p.observer.scene.speed = d.Speed
-	return p.play(ctx, b)
+	return p.play(ctx)
 }
 
 // demoPolicy is the policy of the demo's cluster: as the defaults, but in less of a hurry
@@ -251,7 +288,7 @@ func demoPolicy(server *awssim.Server) fleet.Policy {
 			p.LaunchSpecs[0].Subnets = append(p.LaunchSpecs[0].Subnets, fleet.SubnetID(s.SubnetID))
 		}
 	})
-	return p.WithDefaults()
+	return p
 }
 
 // conclude prints how it ended.

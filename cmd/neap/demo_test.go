@@ -17,7 +17,7 @@ func TestDemo(t *testing.T) {
 	for _, s := range stories() {
 		t.Run(s.name, func(t *testing.T) {
 			picture := filepath.Join(t.TempDir(), "demo.svg")
-			out, errs, code := neap(t, "demo", "--scenario", s.name, "--headless", "--output", "json", "--speed", "30", "--svg", picture)
+			out, errs, code := neap(t, "demo", "--scenario", s.name, "--headless", "--output", "json", "--speed", "45", "--svg", picture)
 			var got demoResult
 			if err := json.Unmarshal([]byte(out), &got); err != nil {
 				t.Fatalf("code %d: %v\n%s%s", code, err, out, errs)
@@ -50,6 +50,44 @@ func TestDemoPrintsEvents(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("does not say %q:\n%s", want, out)
 		}
+	}
+}
+
+// TestDemoExplainsWhatStays: a scale-down ends with one line for each instance that is left,
+// and names each rule that the story has.
+func TestDemoExplainsWhatStays(t *testing.T) {
+	out, errs, code := neap(t, "demo", "--scenario", "scale-down", "--headless", "--speed", "40", "--seed", "3")
+	if code != 0 {
+		t.Fatalf("code %d: %s%s", code, out, errs)
+	}
+	for _, want := range []string{
+		"person   neap protect i-", "person   neap unprotect i-", "the instance is protected: ann: looking at its disk",
+		"is tagged neap.dev/restrict-scale-down", "costs ≤ $", "✓ an instance was kept for a deployment in flight",
+		"✓ no service ran fewer tasks than its minimum healthy percent wants", "the cluster cost $",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("does not say %q:\n%s", want, out)
+		}
+	}
+}
+
+func TestDemoList(t *testing.T) {
+	out, errs, code := neap(t, "demo", "--list")
+	if code != 0 {
+		t.Fatalf("code %d: %s%s", code, out, errs)
+	}
+	for _, s := range stories() {
+		if !strings.Contains(out, s.name) || !strings.Contains(out, s.about) {
+			t.Errorf("does not tell of %s:\n%s", s.name, out)
+		}
+	}
+	out, _, code = neap(t, "demo", "--list", "--output", "json")
+	if code != 0 || !json.Valid([]byte(out)) {
+		t.Errorf("code %d: no JSON: %s", code, out)
+	}
+	_, errs, code = neap(t, "demo", "--scenario", "strom")
+	if code == 0 || !strings.Contains(errs, "spot-storm") || !strings.Contains(errs, "--list") {
+		t.Errorf("code %d: the error does not help: %s", code, errs)
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 type observer struct {
 	scene scene
 	truth sim.Truth
+	past  chronicle
+	stays []instanceExplained // why each instance was here at the newest view that was asked about
 
 	events       []event
 	targets      map[fleet.ActionID]fleet.InstanceID // of drains and the like
@@ -25,8 +27,11 @@ type observer struct {
 	chapterWaitingMax int
 	chapterCost       fleet.Price
 	chapterReport     fleet.InstanceID // that ran report when the chapter began
-	chapterVictim     fleet.InstanceID // that EC2 would interrupt next when the chapter began
-	waitingSince      time.Time        // zero: nothing waits
+	chapterStart      time.Time
+	chapterHistory    sim.History // when the chapter began
+	chapterRoom       int64       // CPU units of ACTIVE instances when the chapter began
+	chapterStays      []instanceExplained
+	waitingSince      time.Time // zero: nothing waits
 	waitedLongest     time.Duration
 }
 
@@ -44,6 +49,9 @@ func (o *observer) begin(number, of int, title string) {
 	o.scene.chapter, o.scene.chapters, o.scene.title = number, of, title
 	o.chapterWaitingMax, o.waitedLongest, o.waitingSince = 0, 0, time.Time{}
 	o.chapterCost, o.chapterReport = o.scene.cost, o.reportHost()
+	o.chapterStart, o.chapterHistory, o.chapterRoom = o.truth.Now, o.truth.History, o.room()
+	o.stays, o.chapterStays = nil, nil
+	o.past.begin()
 	o.note(o.truth.Now, eventChapter, "%s", title)
 }
 
@@ -70,6 +78,54 @@ func (o *observer) seeTruth(t sim.Truth) {
 	o.instancePeak = max(o.instancePeak, o.instancesAlive())
 	o.scene.cost = t.CostPerHour
 }
+
+// hear takes in what happened in the simulated AWS.
+func (o *observer) hear(entries []sim.Entry) {
+	for i := range entries {
+		e := &entries[i]
+		o.past.fold(e)
+		if e.Kind == sim.EntrySpot {
+			o.note(e.At, eventAWS, "%s: %s", clipID(fleet.InstanceID(e.ID)), e.What)
+		}
+	}
+}
+
+// seeStays takes in why each instance is still here. What is of before the chapter is of no
+// use to it.
+func (o *observer) seeStays(told *instancesExplained) {
+	if told.At.Before(o.chapterStart) {
+		return
+	}
+	o.stays = told.Instances
+	o.chapterStays = append(o.chapterStays, told.Instances...)
+}
+
+// tellStays tells why each instance is still here, what the rule costs, and what the cluster
+// costs now.
+func (o *observer) tellStays() {
+	for i := range o.stays {
+		s := &o.stays[i]
+		o.note(o.truth.Now, eventStays, "%s %s %s, %s used, costs %s a month: %s", clipID(s.Instance), s.Type, s.Lifecycle, used(s.Utilization), atMost(s.SavingPerMonth), s.Because)
+	}
+	o.note(o.truth.Now, eventResult, "the cluster cost %s when the chapter began and costs %s now", o.chapterCost, o.scene.cost)
+}
+
+// room is the CPU units of the instances that take tasks.
+func (o *observer) room() int64 {
+	sum := int64(0)
+	for i := range o.truth.Instances {
+		if inst := &o.truth.Instances[i]; lives(inst) && inst.Status == hostActive {
+			sum += inst.Total.CPUUnits
+		}
+	}
+	return sum
+}
+
+// The statuses of container instances, as ECS writes them.
+const (
+	hostActive   = "ACTIVE"
+	hostDraining = "DRAINING"
+)
 
 // instancesAlive is how many instances EC2 bills.
 func (o *observer) instancesAlive() int {
@@ -149,15 +205,18 @@ func (o *observer) seeSnapshot(s *fleet.Snapshot) {
 
 // reportHost is the instance that runs the tagged task; empty if none does right now.
 func (o *observer) reportHost() fleet.InstanceID {
-	index := slices.Index(o.scene.services, reportGroup[len("service:"):])
 	for i := range o.scene.instances {
-		for _, t := range o.scene.instances[i].tasks {
-			if t.service == index && t.count > 0 {
-				return o.scene.instances[i].id
-			}
+		if o.runs(&o.scene.instances[i], reportGroup[len("service:"):]) {
+			return o.scene.instances[i].id
 		}
 	}
 	return ""
+}
+
+// runs reports whether tasks of a service run on an instance.
+func (o *observer) runs(inst *sceneInstance, service string) bool {
+	index := slices.Index(o.scene.services, service)
+	return slices.ContainsFunc(inst.tasks, func(t sceneTasks) bool { return t.service == index && t.count > 0 })
 }
 
 // seePlan tells what was decided.

@@ -22,6 +22,10 @@ type player struct {
 	console console
 	tale    story
 	server  *awssim.Server
+	bus     *bus.Bus
+	heard   hearing
+
+	explained time.Time // when the reading of the view began that was explained last
 
 	mu       sync.Mutex // guards what follows: watchers and the player meet here
 	observer observer
@@ -34,7 +38,7 @@ type player struct {
 }
 
 // play runs the chapters and returns what came of it.
-func (p *player) play(ctx context.Context, b *bus.Bus) (*demoResult, error) {
+func (p *player) play(ctx context.Context) (*demoResult, error) {
 	if !p.demo.Headless && p.demo.Output == "text" {
 		if s, ok := openScreen(p.console.out); ok {
 			p.screen = s
@@ -43,9 +47,10 @@ func (p *player) play(ctx context.Context, b *bus.Bus) (*demoResult, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return p.follow(ctx, b) })
+	g.Go(func() error { return p.follow(ctx) })
 	g.Go(func() error { return p.show(ctx) })
 	start := p.server.Now()
+	p.server.World(func(w *sim.World) { w.Record(p.heard.add) })
 	err := p.chapters(ctx)
 	cancel()
 	if watchErr := ignoreCancelled(g.Wait()); err == nil {
@@ -62,22 +67,22 @@ func (p *player) play(ctx context.Context, b *bus.Bus) (*demoResult, error) {
 }
 
 // follow takes in what travels on the bus.
-func (p *player) follow(ctx context.Context, b *bus.Bus) error {
+func (p *player) follow(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return b.WatchSnapshots(ctx, func(_ context.Context, s fleet.Snapshot, _ time.Time) error {
+		return p.bus.WatchSnapshots(ctx, func(_ context.Context, s fleet.Snapshot, _ time.Time) error {
 			p.locked(func(o *observer) { o.seeSnapshot(&s) })
 			return nil
 		})
 	})
 	g.Go(func() error {
-		return b.WatchPlans(ctx, func(_ context.Context, s bus.Stored[fleet.Plan]) error {
+		return p.bus.WatchPlans(ctx, func(_ context.Context, s bus.Stored[fleet.Plan]) error {
 			p.locked(func(o *observer) { o.seePlan(&s.Value) })
 			return nil
 		})
 	})
 	g.Go(func() error {
-		return b.WatchOutcomes(ctx, func(_ context.Context, s bus.Stored[fleet.Outcome]) error {
+		return p.bus.WatchOutcomes(ctx, func(_ context.Context, s bus.Stored[fleet.Outcome]) error {
 			p.locked(func(o *observer) { o.seeOutcome(&s.Value) })
 			return nil
 		})
@@ -91,12 +96,20 @@ func (p *player) locked(f func(*observer)) {
 	f(&p.observer)
 }
 
+// person tells what somebody does.
+func (p *player) person(format string, args ...any) {
+	now := p.server.Now()
+	p.locked(func(o *observer) { o.note(now, eventPerson, format, args...) })
+}
+
 // look takes in the true state of the world.
 func (p *player) look() {
 	var truth sim.Truth
 	p.server.World(func(w *sim.World) { truth = w.Truth() })
+	entries := p.heard.take()
 	p.locked(func(o *observer) {
 		o.seeTruth(truth)
+		o.hear(entries)
 		p.costPeak = max(p.costPeak, truth.CostPerHour)
 		if waiting := o.waitingNow(); p.demo.SVG != "" && len(o.scene.instances) > 0 && waiting >= p.busy {
 			p.busy, p.busiest = waiting, o.scene.draw(frameWidth)
@@ -139,17 +152,21 @@ func (p *player) print() {
 func (p *player) chapters(ctx context.Context) error {
 	for i, chapter := range p.tale.chapters {
 		p.look()
+		p.locked(func(o *observer) { o.begin(i+1, len(p.tale.chapters), chapter.title) })
 		var err error
-		var victims []fleet.InstanceID
-		p.server.World(func(w *sim.World) { victims = w.SpotInstances(1) })
-		p.locked(func(o *observer) {
-			o.begin(i+1, len(p.tale.chapters), chapter.title)
-			o.chapterVictim = first(victims)
+		var floors map[string]int
+		p.server.World(func(w *sim.World) {
+			if err = runScript(w, "cluster "+string(clusterName)+"\n"+chapter.script); err == nil {
+				floors, err = minimums(w)
+			}
 		})
-		p.server.World(func(w *sim.World) { err = runScript(w, "cluster "+string(clusterName)+"\n"+chapter.script) })
+		if err == nil && chapter.people != nil {
+			err = chapter.people(ctx, p)
+		}
 		if err != nil {
 			return fmt.Errorf("chapter %d: %w", i+1, err)
 		}
+		p.locked(func(o *observer) { o.past.hold(floors) })
 		if err := p.await(ctx, &chapter); err != nil {
 			return err
 		}
@@ -157,11 +174,25 @@ func (p *player) chapters(ctx context.Context) error {
 	return nil
 }
 
-func first(ids []fleet.InstanceID) fleet.InstanceID {
-	if len(ids) == 0 {
-		return ""
+// explain asks why each instance is still here, as neap explain instance --all does, if
+// there is a view that it was not asked about.
+func (p *player) explain(ctx context.Context) error {
+	var seenAt time.Time
+	p.locked(func(o *observer) { seenAt = o.seenAt })
+	if !seenAt.After(p.explained) {
+		return nil
 	}
-	return ids[0]
+	evidence, err := (&evidenceFlags{Cluster: clusterName}).fromBus(ctx, p.bus)
+	if err != nil {
+		return err
+	}
+	told, err := evidence.instances(nil)
+	if err != nil {
+		return err
+	}
+	p.explained = seenAt
+	p.locked(func(o *observer) { o.seeStays(told) })
+	return nil
 }
 
 // await looks until everything that the chapter expects holds at once, or its time is up.
@@ -177,6 +208,11 @@ func (p *player) await(ctx context.Context, c *chapter) error {
 		case <-t.C:
 		}
 		p.look()
+		if c.explains {
+			if err := p.explain(ctx); err != nil {
+				return err
+			}
+		}
 		p.mu.Lock()
 		all := true
 		for _, e := range c.until {
@@ -186,6 +222,9 @@ func (p *player) await(ctx context.Context, c *chapter) error {
 			broken[i] = broken[i] || !e.holds(&p.observer)
 		}
 		if over := p.observer.truth.Now.After(deadline); all || over {
+			if c.explains {
+				p.observer.tellStays()
+			}
 			p.judge(c, broken)
 			p.mu.Unlock()
 			return nil

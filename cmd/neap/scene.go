@@ -239,6 +239,9 @@ const (
 	eventExpect  = "expect"
 	eventFailed  = "failed"
 	eventResult  = "result"
+	eventStays   = "stays"
+	eventAWS     = "aws"    // EC2 says something
+	eventPerson  = "person" // somebody uses neap
 )
 
 func (e *event) tint() tint {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/neap-project/neap/libs/fleet"
@@ -14,17 +16,20 @@ import (
 type story struct {
 	name     string
 	about    string
-	setup    string // script of package sim
+	setup    string              // script of package sim
+	policy   func(*fleet.Policy) // what its policy differs in from that of the demo; nil is nothing
 	chapters []chapter
 }
 
 // chapter changes the world and waits until what is expected holds.
 type chapter struct {
-	title  string
-	script string
-	within time.Duration // of the world's time, for all expectations together
-	until  []expectation
-	always []expectation // must hold all along
+	title    string
+	script   string
+	people   func(context.Context, *player) error // what people do as soon as the script has run; nil is nothing
+	within   time.Duration                        // of the world's time, for all expectations together
+	until    []expectation
+	always   []expectation // must hold all along
+	explains bool          // ask on every view why each instance is still here, and tell it at the end
 }
 
 // expectation is a sentence about the cluster that holds or does not.
@@ -52,10 +57,7 @@ service report task report desired 1
 
 // stories lists what the demo can play, the default first.
 func stories() []story {
-	settle := chapter{
-		title: "Two services start on an empty cluster: their tasks wait, and capacity comes", within: 15 * time.Minute,
-		until: []expectation{tasksWaited(), everythingRuns(), headroomKept()},
-	}
+	settle := starts("Two services start on an empty cluster: their tasks wait, and capacity comes")
 	out := chapter{
 		title: "web scales out from 6 to 40 tasks", script: "service web desired 40", within: 15 * time.Minute,
 		until: []expectation{tasksWaited(), everythingRuns(), headroomKept()},
@@ -66,7 +68,7 @@ func stories() []story {
 	}
 	spot := chapter{
 		title: "EC2 takes a spot instance back; it is drained and replaced", script: "interrupt spot", within: 15 * time.Minute,
-		until: []expectation{interruptedIsGone(), everythingRuns(), headroomKept()},
+		until: []expectation{warnedAreGone(1), everythingRuns(), headroomKept()},
 	}
 	down := chapter{
 		title: "Load falls to a quarter: the cluster is packed tighter, and report is left alone", script: "service web desired 10\nservice api desired 3", within: time.Hour,
@@ -81,8 +83,14 @@ func stories() []story {
 		{name: "scale-out", about: "tasks wait and capacity comes", setup: setupServices, chapters: []chapter{settle, out}},
 		{name: "headroom", about: "a burst lands on room that was kept free", setup: setupServices, chapters: []chapter{settle, burst}},
 		{name: "spot", about: "an interruption, with no other change", setup: setupServices, chapters: []chapter{settle, out, spot}},
-		{name: "scale-down", about: "load falls and the cluster is packed tighter", setup: setupServices, chapters: []chapter{settle, out, down}},
+		scaleDownStory(),
+		spotStormStory(),
 	}
+}
+
+// starts is the first chapter: tasks wait, and capacity comes.
+func starts(title string) chapter {
+	return chapter{title: title, within: 15 * time.Minute, until: []expectation{tasksWaited(), everythingRuns(), headroomKept()}}
 }
 
 func storyNamed(name string) (story, error) {
@@ -93,7 +101,7 @@ func storyNamed(name string) (story, error) {
 		}
 		names = append(names, s.name)
 	}
-	return story{}, fmt.Errorf("%w: --scenario %q is unknown; use one of %q", fleet.ErrInvalid, name, names)
+	return story{}, fmt.Errorf("%w: --scenario %q is unknown; use %s (neap demo --list tells what each shows)", fleet.ErrInvalid, name, strings.Join(names, ", "))
 }
 
 func tasksWaited() expectation {
@@ -118,9 +126,32 @@ func placedWithin(d time.Duration) expectation {
 	return expectation{fmt.Sprintf("no task was without a place for longer than %s", d), func(o *observer) bool { return o.waitedLongest <= d }}
 }
 
-func interruptedIsGone() expectation {
-	return expectation{"the instance that EC2 wanted back has gone", func(o *observer) bool {
-		return o.chapterVictim != "" && !o.alive(o.chapterVictim)
+// warnedAreGone: EC2 has warned of so many instances, and none of them lives any more.
+func warnedAreGone(n int) expectation {
+	words := "the instance that EC2 wanted back has gone"
+	if n > 1 {
+		words = fmt.Sprintf("the %d instances that EC2 warned of have gone", n)
+	}
+	return expectation{words, func(o *observer) bool {
+		for id := range o.past.warned {
+			if o.alive(id) {
+				return false
+			}
+		}
+		return len(o.past.warned) == n
+	}}
+}
+
+// minimumsKept is read off the history of the simulated AWS, in which no moment is missed.
+func minimumsKept() expectation {
+	return expectation{"no service ran fewer tasks than its minimum healthy percent wants", func(o *observer) bool { return o.past.short == "" }}
+}
+
+// placesProven is read off the history of the simulated AWS as well.
+func placesProven() expectation {
+	return expectation{"every task that had to move had a place: ECS found one each time, and none was stopped by force", func(o *observer) bool {
+		was, is := &o.chapterHistory, &o.truth.History
+		return is.PlacementFailures == was.PlacementFailures && is.ServiceTasksStopped == was.ServiceTasksStopped
 	}}
 }
 
