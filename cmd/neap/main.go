@@ -39,6 +39,7 @@ type cli struct {
 	Protect   protectCmd   `cmd:"" help:"Keep an instance, for a while or until you say otherwise; without one list those that are kept."`
 	Unprotect unprotectCmd `cmd:"" help:"Undo protect."`
 	Status    statusCmd    `cmd:"" help:"Show what runs, what it sees and what it decided last."`
+	Doctor    doctorCmd    `cmd:"" help:"Check connections, permissions and policies, and say what to fix; changes nothing."`
 
 	Bootstrap bootstrapCmd `cmd:"" help:"Create the streams and buckets of Neap in NATS; may be run any number of times."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`

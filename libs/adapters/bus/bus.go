@@ -60,6 +60,10 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 	b := &Bus{cfg: cfg, conn: conn, js: js, pace: 1, seen: map[fleet.ClusterName]tail{}, published: map[fleet.ClusterName]uint64{}}
 	b.quarantined = telemetry.BusQuarantined.Counter(otel.Meter("neap/bus"))
 	if err := b.bind(ctx); err != nil {
+		// A request on a subject that is not allowed goes unanswered; why is told beside it.
+		if last := conn.LastError(); errors.Is(last, nats.ErrPermissionViolation) {
+			err = fmt.Errorf("%w: NATS refuses what this user asks: %w", fleet.ErrDenied, last)
+		}
 		conn.Close()
 		return nil, fmt.Errorf("open the bus at %s: %w", cfg, err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/pricing"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 	"go.opentelemetry.io/otel/metric"
@@ -82,6 +83,7 @@ type Account struct {
 	ssm                *ssm.Client
 	sqs                *sqs.Client
 	pricing            *pricing.Client
+	sts                *sts.Client
 }
 
 // Open finds region and credentials and makes the clients. It fails with fleet.ErrInvalid
@@ -176,6 +178,7 @@ func (a *Account) openClients(sdk aws.Config) {
 	a.readECS, a.changeECS = ecs.NewFromConfig(reading), ecs.NewFromConfig(changing)
 	a.readEC2, a.changeEC2 = ec2.NewFromConfig(reading), ec2.NewFromConfig(changing)
 	a.ssm = ssm.NewFromConfig(reading)
+	a.sts = sts.NewFromConfig(reading)
 	a.sqs = sqs.NewFromConfig(changing, func(o *sqs.Options) {
 		// A long poll is answered when there is something to say, or after pollFor.
 		o.HTTPClient = polling

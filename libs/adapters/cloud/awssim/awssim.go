@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -286,6 +287,9 @@ func (s *Server) ask(c *call, requestID string, op *operation, in any) ([]byte, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.catchUp()
+	if !op.reads && c.form.Get("DryRun") == "true" && !triesItself(in) {
+		return nil, false, errDryRun
+	}
 	out, err := op.run(&request{world: s.world, base: c.base}, in)
 	if !op.reads {
 		s.world.Called(c.service.name+":"+c.operation, in, err)
@@ -293,7 +297,7 @@ func (s *Server) ask(c *call, requestID string, op *operation, in any) ([]byte, 
 		s.announce()
 	}
 	if err == nil && op.reads && c.form.Get("DryRun") == "true" {
-		err = &apiError{"DryRunOperation", "Request would have succeeded, but DryRun flag is set.", http.StatusPreconditionFailed}
+		err = errDryRun
 	}
 	if err != nil {
 		return nil, false, asAPIError(c.service, err)
@@ -303,6 +307,16 @@ func (s *Server) ask(c *call, requestID string, op *operation, in any) ([]byte, 
 		return nil, false, asAPIError(c.service, fmt.Errorf("encode the answer of %s: %w", c.operation, err))
 	}
 	return body, op.empty != nil && op.empty(out), nil
+}
+
+// errDryRun is how EC2 says that it would have done what was asked.
+var errDryRun = &apiError{"DryRunOperation", "Request would have succeeded, but DryRun flag is set.", http.StatusPreconditionFailed}
+
+// triesItself reports whether the world looks at the rest of a request in a dry run: it does
+// for launches. Of other changes only the permission is checked, which everybody has.
+func triesItself(in any) bool {
+	v := reflect.Indirect(reflect.ValueOf(in))
+	return v.Kind() == reflect.Struct && v.FieldByName("DryRun").IsValid()
 }
 
 // awaitChange waits until the world may have changed. It answers false when it is time to
