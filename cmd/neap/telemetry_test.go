@@ -263,3 +263,65 @@ func wantDeclaredIn(t *testing.T, where, query string, used map[string]bool) {
 		return nil
 	})
 }
+
+const (
+	operationsFile = "../../docs/operations.md"
+	runbooks       = "https://github.com/neap-project/neap/blob/main/docs/operations.md#"
+)
+
+// TestRunbooks: every alert leads to a part of the operations page.
+func TestRunbooks(t *testing.T) {
+	page := readPage(t)
+	anchors := map[string]bool{}
+	for _, heading := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(page, -1) {
+		anchors[strings.ReplaceAll(strings.ToLower(heading[1]), " ", "-")] = true
+	}
+	for _, r := range readRules(t) {
+		anchor, ok := strings.CutPrefix(r.Annotations["runbook_url"], runbooks)
+		if !ok || !anchors[anchor] {
+			t.Errorf("alert %s: no such runbook: %q", r.Alert, r.Annotations["runbook_url"])
+		}
+	}
+	for _, link := range regexp.MustCompile(`\]\(#([^)]+)\)`).FindAllStringSubmatch(page, -1) {
+		if !anchors[link[1]] {
+			t.Errorf("%s: no part is called #%s", operationsFile, link[1])
+		}
+	}
+}
+
+// TestOperationsPage: what the page tells to type exists, and so do the metrics and settings
+// that it names.
+func TestOperationsPage(t *testing.T) {
+	page := readPage(t)
+	typed := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?m)(?:^|`)neap ((?:policy |explain )?[a-z]+)").FindAllStringSubmatch(page, -1) {
+		typed[m[1]] = true
+	}
+	for command := range typed {
+		if _, errs, code := neap(t, append(strings.Fields(command), "--help")...); code != 0 {
+			t.Errorf("there is no command neap %s: %s", command, errs)
+		}
+	}
+	for _, flag := range regexp.MustCompile("`neap ([a-z]+) (--[a-z]+)").FindAllStringSubmatch(page, -1) {
+		if out, _, _ := neap(t, flag[1], "--help"); !strings.Contains(out, flag[2]) {
+			t.Errorf("neap %s has no flag %s", flag[1], flag[2])
+		}
+	}
+	for _, name := range regexp.MustCompile(`neap_[a-z_]+`).FindAllString(page, -1) {
+		if !slices.ContainsFunc(telemetry.All(), func(m *telemetry.Metric) bool { return family(m) == name || slices.Contains(m.Series(), name) }) {
+			t.Errorf("there is no metric %s", name)
+		}
+	}
+	if len(typed) < 8 {
+		t.Errorf("only %d commands were found", len(typed))
+	}
+}
+
+func readPage(t *testing.T) string {
+	t.Helper()
+	page, err := os.ReadFile(operationsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(page)
+}
