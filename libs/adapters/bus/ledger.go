@@ -1,18 +1,16 @@
 package bus
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/libs/fleet/execute"
 )
 
 // Ledger is the record of how far the executors got with each action, read from the
@@ -20,22 +18,7 @@ import (
 type Ledger struct{ kv jetstream.KeyValue }
 
 // Entry is one record of the ledger.
-type Entry struct {
-	Cluster  fleet.ClusterName
-	Action   fleet.ActionID
-	Value    []byte
-	Revision uint64 // for Update; grows with every change
-	At       time.Time
-}
-
-// Decode reads the record as JSON.
-func (e Entry) Decode(into any) error {
-	d := json.NewDecoder(bytes.NewReader(e.Value))
-	if err := d.Decode(into); err != nil {
-		return fmt.Errorf("%w: ledger record of action %s: %w", fleet.ErrInvalid, e.Action.Short(), err)
-	}
-	return nil
-}
+type Entry = execute.Entry
 
 // Get reads a record. [fleet.ErrNotFound]: nobody has begun the action.
 func (l *Ledger) Get(ctx context.Context, cluster fleet.ClusterName, id fleet.ActionID) (Entry, error) {

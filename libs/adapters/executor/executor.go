@@ -2,23 +2,9 @@
 // drainer have in common; what differs, a state machine and the calls it asks for, is a
 // [Trade].
 //
-// An action goes from the PLAN stream into the LEDGER, and is driven from there by
-// whichever replica has claimed it until its state machine is over:
-//
-//	plan ─▶ record (create) ─▶ plan acknowledged
-//	record ─▶ step ─▶ state stored (compare-and-set) ─▶ effects ─▶ what came of them ─▶ step …
-//
-// What is promised, whatever crashes or is delivered twice:
-//
-//   - No effect is performed before the state that asked for it is stored. A compare-and-set
-//     that is lost means that somebody else has the action: it is dropped at once.
-//   - Before each call that changes AWS: the pause and the generation are read, the intent
-//     is published, the record is written once more, and the pause is read again. Any
-//     error on the way means that the call is not made.
-//   - What a state machine reports is stored together with its state and published until
-//     it has been: no outcome is lost between the two.
-//   - A claim that its owner has let lie for [Config].StaleAfter after it was due passes to
-//     another replica. Two owners at once are harmless: one loses the next compare-and-set.
+// How an action is driven, and what is promised whatever crashes, is package execute; here
+// it is connected: plans are consumed, the ledger is followed, due actions get their turns
+// from a few hands, and what happens is logged, counted and traced.
 package executor
 
 import (
@@ -27,14 +13,15 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/codes"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/neap-project/neap/libs/adapters/bus"
 	"github.com/neap-project/neap/libs/adapters/service"
 	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/libs/fleet/execute"
 )
 
 // Config is what every executor can be told.
@@ -50,18 +37,6 @@ type Config struct {
 	// ends Run there and then, with nothing tidied up.
 	Crash func(Point) error `ignored:"true" json:"-"`
 }
-
-// Point is a place in the life of an action where a crash would matter.
-type Point string
-
-// The points, in the order in which an action comes to them.
-const (
-	PointRecorded  Point = "recorded"  // the record is created, the plan is not acknowledged
-	PointStored    Point = "stored"    // a state is stored, its effects are not performed
-	PointIntent    Point = "intent"    // the intent is published, the call is not made
-	PointCalled    Point = "called"    // the call was answered, the answer is not stored
-	PointPublished Point = "published" // reports are published, but still stored as to be published
-)
 
 // Validate says which setting no executor could run with.
 func (c Config) Validate() error {
@@ -92,92 +67,73 @@ const (
 	callTimeout = 18 * time.Second
 	// releaseTimeout bounds giving the claims back when the process stops.
 	releaseTimeout = 5 * time.Second
-	// firstRetry and longestRetry bound the pause of an action whose turn failed.
-	firstRetry   = time.Second
-	longestRetry = 30 * time.Second
-	// mostTransitions bounds one turn; no action needs a tenth of it.
-	mostTransitions = 64
 )
 
-// Trade is what one kind of executor does: S is the state of its actions, E what happens to
-// them, F the effects its state machine asks for. All functions must be safe for
-// concurrent use.
-type Trade[S, E, F any] struct {
-	Name  string // of the service and of its durable consumer of plans
-	Kinds []fleet.ActionKind
-
-	Now      func() time.Time            // the server time of AWS
-	Sync     func(context.Context) error // makes sure that Now is known; called often, nil if it always is
-	Tick     func(now time.Time) E
-	Step     func(a *fleet.Action, s S, e E) (S, []F) // pure
-	Cancel   func(now time.Time, why string) E        // a plan undoes what has begun; nil if that cannot be
-	Progress func(*S) Progress
-	Describe func(F) Effect
-
-	// Perform does an effect and returns what came of it. What failed is an event too; an
-	// error means that nothing can be said, and the action is tried again later.
-	Perform func(ctx context.Context, job Job, effect F) (E, error)
-}
+// Trade is what one kind of executor does.
+type Trade[S, E, F any] = execute.Trade[S, E, F]
 
 // Progress is what the executor must know of a state.
-type Progress struct {
-	Begun  bool      // something may have changed: a closure no longer ends the action
-	Phase  string    // of the state machine, for people
-	NextAt time.Time // nothing to do before; server time of AWS
-}
+type Progress = execute.Progress
 
 // Effect is what the executor must know of an effect.
-type Effect struct {
-	// Changes is the name of the step if the effect changes AWS: the gate is passed and an
-	// intent published before it.
-	Changes string
-	// Report is the outcome to publish, if that is all the effect is. Its identity, time and
-	// author are filled in.
-	Report *fleet.Outcome
-}
+type Effect = execute.Effect
 
 // Job is an action in hand.
-type Job struct {
-	Cluster    fleet.ClusterName
-	Generation uint64
-	Plan       fleet.PlanID
-	Action     *fleet.Action // not to be changed
-	Trace      string        // trace ID of the decision; empty if it was not traced
+type Job = execute.Job
+
+// Record is how far an action has got, as the ledger holds it.
+type Record = execute.Record
+
+// Point is a place in the life of an action where a crash would matter.
+type Point = execute.Point
+
+// The points at which a test may crash an executor.
+const (
+	PointRecorded  = execute.PointRecorded
+	PointStored    = execute.PointStored
+	PointIntent    = execute.PointIntent
+	PointCalled    = execute.PointCalled
+	PointPublished = execute.PointPublished
+)
+
+// Held makes an error for [Trade].Perform: the effect must wait, and nothing failed.
+func Held(format string, args ...any) error { return execute.Held(format, args...) }
+
+// Records reads the records of a cluster that are of a kind and not finished.
+func Records(ctx context.Context, b *bus.Bus, cluster fleet.ClusterName, kind fleet.ActionKind) ([]Record, error) {
+	return execute.Records(ctx, b.Ledger(), cluster, kind)
 }
 
 // Engine drives the actions of a trade. Make one with [New].
 type Engine[S, E, F any] struct {
+	core    *execute.Core[S, E, F]
 	trade   Trade[S, E, F]
 	cfg     Config
 	bus     *bus.Bus
 	process *service.Process
-	meters  *meters
-	owner   string
 	wake    chan struct{}
 	crash   chan error // see Config.Crash
-
-	mu   sync.Mutex
-	jobs map[key]*job[S] // every unfinished action of the ledger
-}
-
-// key identifies an action within a generation.
-type key struct {
-	cluster fleet.ClusterName
-	action  fleet.ActionID
 }
 
 // New makes an engine; it does nothing until [Engine.Run].
 func New[S, E, F any](p *service.Process, b *bus.Bus, cfg Config, trade Trade[S, E, F]) *Engine[S, E, F] {
-	return &Engine[S, E, F]{
-		trade: trade, cfg: cfg, bus: b, process: p,
-		meters: newMeters(p.Meter),
+	perform := trade.Perform
+	trade.Perform = func(ctx context.Context, job Job, effect F) (E, error) {
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		return perform(ctx, job, effect)
+	}
+	e := &Engine[S, E, F]{trade: trade, cfg: cfg, bus: b, process: p, wake: make(chan struct{}, 1), crash: make(chan error, 1)}
+	e.core = execute.New(execute.Means{
+		Generation: b.Generation(), Ledger: b.Ledger(), Control: b.Control(), Outcomes: b, Observer: newObserver(p),
+		Now: time.Now, Serves: cfg.Assignment.Serves, Nudge: e.nudge,
 		// Unique to this run: a process that was restarted must not take its predecessor,
 		// which may still be at it, for itself.
-		owner: trade.Name + "/" + cfg.Assignment.Name() + "/" + rand.Text(),
-		wake:  make(chan struct{}, 1),
-		crash: make(chan error, 1),
-		jobs:  map[key]*job[S]{},
-	}
+		Owner: trade.Name + "/" + cfg.Assignment.Name() + "/" + rand.Text(),
+		By:    trade.Name + "/" + cfg.Assignment.Name(),
+		Tick:  cfg.Tick, StaleAfter: cfg.StaleAfter, Crash: e.point,
+	}, trade)
+	return e
 }
 
 // Run announces the service, takes in plans and drives actions until ctx ends; then it
@@ -216,9 +172,9 @@ func (e *Engine[S, E, F]) Run(ctx context.Context) error {
 
 // follow keeps the jobs in step with the ledger. After an outage it reads all of it again.
 func (e *Engine[S, E, F]) follow(ctx context.Context) error {
-	for wait := firstRetry; ctx.Err() == nil; wait = min(2*wait, longestRetry) {
+	for wait := execute.FirstRetry; ctx.Err() == nil; wait = min(2*wait, execute.LongestRetry) {
 		err := e.bus.Ledger().Watch(ctx, "", func(_ context.Context, entry bus.Entry) error {
-			e.observe(entry)
+			e.core.Observe(entry)
 			return nil
 		})
 		if err == nil {
@@ -242,9 +198,9 @@ func (e *Engine[S, E, F]) work(ctx context.Context) error {
 			if err := e.sync(ctx); err != nil {
 				return err // what is due, and what is too late, cannot be told
 			}
-			for _, j := range e.due(time.Now(), e.trade.Now()) {
-				if !hands.TryGo(func() error { return e.turn(ctx, j) }) {
-					e.putBack(j) // all hands are busy; the first that is free wakes us
+			for _, j := range e.core.Due(time.Now(), e.trade.Now()) {
+				if !hands.TryGo(func() error { return e.core.Drive(ctx, j) }) {
+					e.core.PutBack(j) // all hands are busy; the first that is free wakes us
 				}
 			}
 			return nil
@@ -255,13 +211,52 @@ func (e *Engine[S, E, F]) work(ctx context.Context) error {
 
 // sync makes sure that the time of AWS is known if there is anything to judge by it.
 func (e *Engine[S, E, F]) sync(ctx context.Context) error {
-	e.mu.Lock()
-	idle := len(e.jobs) == 0
-	e.mu.Unlock()
-	if idle || e.trade.Sync == nil {
+	if e.trade.Sync == nil || e.core.Idle() {
 		return nil
 	}
 	return e.trade.Sync(ctx)
+}
+
+// accept takes a delivered plan into the ledger.
+func (e *Engine[S, E, F]) accept(ctx context.Context, d bus.Delivery) error {
+	ctx, span := d.Processing(ctx, e.process.Tracer, e.trade.Name)
+	defer span.End()
+	err := e.core.Accept(ctx, &d.Plan)
+	if err != nil {
+		span.SetStatus(codes.Error, err.Error())
+	}
+	return err
+}
+
+// release gives the claims back, so that another replica need not wait for them to become
+// stale. What cannot be released in time will.
+func (e *Engine[S, E, F]) release() {
+	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
+	defer cancel()
+	var g errgroup.Group
+	g.SetLimit(e.cfg.Concurrency)
+	for _, claim := range e.core.Claims() {
+		g.Go(func() error { return e.core.Release(ctx, claim) })
+	}
+	if err := g.Wait(); err != nil {
+		e.process.Log.Warn("claims were not all released; they become stale", "err", err)
+	}
+}
+
+// point is where a test may crash the process.
+func (e *Engine[S, E, F]) point(p Point) error {
+	if e.cfg.Crash == nil {
+		return nil
+	}
+	err := e.cfg.Crash(p)
+	if err == nil {
+		return nil
+	}
+	select {
+	case e.crash <- fmt.Errorf("%w at %s: %w", execute.ErrCrash, p, err):
+	default: // it is crashing already
+	}
+	return err
 }
 
 // nudge wakes the loop.

@@ -1,4 +1,4 @@
-package executor
+package execute
 
 import (
 	"bytes"
@@ -8,52 +8,51 @@ import (
 	"slices"
 	"time"
 
-	"github.com/neap-project/neap/libs/adapters/bus"
 	"github.com/neap-project/neap/libs/fleet"
 )
 
-// errCrash ends Run from within: a test wants it.
-var errCrash = errors.New("crash")
+// ErrCrash ends a turn in its middle: a test wants it.
+var ErrCrash = errors.New("crash")
 
 // errStopping ends a turn between two effects because the process is to stop.
 var errStopping = errors.New("stopping")
 
 // hand is one action during one turn.
 type hand[S, E, F any] struct {
-	*Engine[S, E, F]
-	entry  bus.Entry // as stored
-	record Record    // as it is to be stored
+	*Core[S, E, F]
+	entry  Entry  // as stored
+	record Record // as it is to be stored
 	state  S
 }
 
-// turn drives an action as far as it goes now and decides when it gets its next turn. Only
+// Drive drives an action as far as it goes now and decides when it gets its next turn. Only
 // a crash is an error.
-func (e *Engine[S, E, F]) turn(ctx context.Context, j *job[S]) error {
+func (e *Core[S, E, F]) Drive(ctx context.Context, j *Turn[S]) error {
 	e.mu.Lock()
-	h := &hand[S, E, F]{Engine: e, entry: j.entry, record: j.record, state: j.state}
+	h := &hand[S, E, F]{Core: e, entry: j.entry, record: j.record, state: j.state}
 	e.mu.Unlock()
 
-	err := h.drive(withTrace(ctx, h.record.Trace))
+	err := h.drive(e.means.Observer.WithTrace(ctx, h.record.Trace))
 	retryAt := time.Time{}
 	var held *heldError
 	switch {
 	case err == nil:
 		j.failures, j.held = 0, ""
-	case errors.Is(err, errCrash):
+	case errors.Is(err, ErrCrash):
 		return err
 	case errors.Is(err, errStopping):
 	case errors.Is(err, fleet.ErrConflict):
 		h.refresh(ctx) // somebody else has it; what they wrote decides
 	case errors.As(err, &held):
-		retryAt = time.Now().Add(e.cfg.Tick)
+		retryAt = e.means.Now().Add(e.means.Tick)
 		if why := err.Error(); why != j.held {
 			j.held = why
-			h.log().InfoContext(ctx, "held", "why", why)
+			e.means.Observer.Held(ctx, &h.record, why)
 		}
 	default:
 		j.failures++
-		retryAt = time.Now().Add(min(firstRetry<<min(j.failures-1, 10), longestRetry))
-		h.log().WarnContext(ctx, "turn", "err", err, "failures", j.failures, "retry_at", retryAt)
+		retryAt = e.means.Now().Add(min(FirstRetry<<min(j.failures-1, 10), LongestRetry))
+		e.means.Observer.Failed(ctx, &h.record, err, j.failures, retryAt)
 	}
 	e.settle(j, retryAt)
 	return nil
@@ -62,7 +61,7 @@ func (e *Engine[S, E, F]) turn(ctx context.Context, j *job[S]) error {
 // drive steps the state machine with the time, then with what came of its effects, until
 // nothing more happens.
 func (h *hand[S, E, F]) drive(ctx context.Context) error {
-	h.record.Owner = h.owner
+	h.record.Owner = h.means.Owner
 	if err := h.flush(ctx); err != nil || h.record.Finished() {
 		return err
 	}
@@ -135,30 +134,27 @@ func (h *hand[S, E, F]) perform(ctx context.Context, effect F) (E, error) {
 	if name == "" {
 		return h.call(ctx, effect)
 	}
-	ctx, span := h.begin(ctx, name)
-	defer span.End()
+	ctx, end := h.means.Observer.Begin(ctx, &h.record, name)
 	if err := h.gate(ctx, name); err != nil {
-		span.RecordError(err)
+		end(err)
 		return none, err
 	}
 	event, err := h.call(ctx, effect)
+	end(err)
 	if err != nil {
-		span.RecordError(err)
 		return none, err
 	}
 	return event, h.point(PointCalled)
 }
 
 func (h *hand[S, E, F]) call(ctx context.Context, effect F) (E, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
-	defer cancel()
-	return h.trade.Perform(ctx, h.job(), effect)
+	return h.trade.Perform(context.WithoutCancel(ctx), h.job(), effect)
 }
 
 func (h *hand[S, E, F]) job() Job {
 	return Job{
-		Cluster: h.record.Cluster, Generation: h.bus.Generation(), Plan: h.record.Plan,
-		Action: &h.record.Action, Trace: traceID(h.record.Trace),
+		Cluster: h.record.Cluster, Generation: h.means.Generation, Plan: h.record.Plan,
+		Action: &h.record.Action, Trace: h.means.Observer.TraceID(h.record.Trace),
 	}
 }
 
@@ -171,23 +167,23 @@ func (h *hand[S, E, F]) store(ctx context.Context) error {
 	if bytes.Equal(value, h.entry.Value) {
 		return nil
 	}
-	entry, err := put(context.WithoutCancel(ctx), h.bus.Ledger(), h.entry, value)
+	entry, err := put(context.WithoutCancel(ctx), h.means.Ledger, h.entry, value)
 	if err != nil {
 		return err
 	}
 	h.entry = entry
-	h.observe(entry)
+	h.Observe(entry)
 	return nil
 }
 
 // refresh reads the record anew after a compare-and-set was lost.
 func (h *hand[S, E, F]) refresh(ctx context.Context) {
-	entry, err := h.bus.Ledger().Get(context.WithoutCancel(ctx), h.record.Cluster, h.record.Action.ID)
+	entry, err := h.means.Ledger.Get(context.WithoutCancel(ctx), h.record.Cluster, h.record.Action.ID)
 	if err != nil {
-		h.log().WarnContext(ctx, "record was not read again; the watch will bring it", "err", err)
+		h.means.Observer.NotRead(ctx, &h.record, err)
 		return
 	}
-	h.observe(entry)
+	h.Observe(entry)
 }
 
 // report notes an outcome to be stored with the state and published after.
@@ -201,9 +197,9 @@ func (h *hand[S, E, F]) report(o fleet.Outcome) {
 
 // outcome fills in what all outcomes of the action have.
 func (h *hand[S, E, F]) outcome(o fleet.Outcome) fleet.Outcome {
-	o.Cluster, o.Generation = h.record.Cluster, h.bus.Generation()
+	o.Cluster, o.Generation = h.record.Cluster, h.means.Generation
 	o.Plan, o.Action, o.Kind, o.Of = h.record.Plan, h.record.Action.ID, h.record.Action.Kind, h.record.Action.Of()
-	o.Attempt, o.At, o.By = h.record.Calls, h.trade.Now(), h.trade.Name+"/"+h.cfg.Assignment.Name()
+	o.Attempt, o.At, o.By = h.record.Calls, h.trade.Now(), h.means.By
 	return o
 }
 
@@ -214,7 +210,7 @@ func (h *hand[S, E, F]) flush(ctx context.Context) error {
 		return nil
 	}
 	for i := range h.record.Outbox {
-		if err := h.bus.PublishOutcome(context.WithoutCancel(ctx), &h.record.Outbox[i]); err != nil {
+		if err := h.means.Outcomes.PublishOutcome(context.WithoutCancel(ctx), &h.record.Outbox[i]); err != nil {
 			return err
 		}
 	}
@@ -222,7 +218,7 @@ func (h *hand[S, E, F]) flush(ctx context.Context) error {
 		return err
 	}
 	for i := range h.record.Outbox {
-		h.note(ctx, &h.record.Outbox[i])
+		h.means.Observer.Told(ctx, &h.record, &h.record.Outbox[i])
 	}
 	h.record.Outbox = nil
 	if h.record.Finished() {
@@ -245,18 +241,12 @@ func (h *hand[S, E, F]) cancelled(ctx context.Context) error {
 }
 
 // point is where a test may crash the process.
-func (e *Engine[S, E, F]) point(p Point) error {
-	if e.cfg.Crash == nil {
+func (e *Core[S, E, F]) point(p Point) error {
+	if e.means.Crash == nil {
 		return nil
 	}
-	err := e.cfg.Crash(p)
-	if err == nil {
-		return nil
+	if err := e.means.Crash(p); err != nil {
+		return fmt.Errorf("%w at %s: %w", ErrCrash, p, err)
 	}
-	err = fmt.Errorf("%w at %s: %w", errCrash, p, err)
-	select {
-	case e.crash <- err:
-	default: // it is crashing already
-	}
-	return err
+	return nil
 }

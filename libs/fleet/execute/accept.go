@@ -1,4 +1,4 @@
-package executor
+package execute
 
 import (
 	"context"
@@ -6,28 +6,16 @@ import (
 	"fmt"
 	"slices"
 
-	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/propagation"
-
-	"github.com/neap-project/neap/libs/adapters/bus"
 	"github.com/neap-project/neap/libs/fleet"
 )
 
-// accept takes a delivered plan into the ledger. When it returns nil the plan is
+// Accept takes a delivered plan into the ledger. When it returns nil the plan is
 // acknowledged: all of it that is of this trade is recorded.
-func (e *Engine[S, E, F]) accept(ctx context.Context, d bus.Delivery) (err error) {
-	ctx, span := d.Processing(ctx, e.process.Tracer, e.trade.Name)
-	defer func() {
-		if err != nil {
-			span.SetStatus(codes.Error, err.Error())
-		}
-		span.End()
-	}()
-	p := &d.Plan
+func (e *Core[S, E, F]) Accept(ctx context.Context, p *fleet.Plan) error {
 	switch {
 	case p.DryRun:
 		return nil
-	case !e.cfg.Assignment.Serves(p.Cluster):
+	case !e.means.Serves(p.Cluster):
 		return fmt.Errorf("%w: cluster %s is not among NEAP_CLUSTERS of this %s", fleet.ErrPaused, p.Cluster, e.trade.Name)
 	}
 	for i := range p.Closures {
@@ -53,39 +41,39 @@ func (e *Engine[S, E, F]) accept(ctx context.Context, d bus.Delivery) (err error
 	if err := e.point(PointRecorded); err != nil {
 		return err
 	}
-	e.nudge()
+	e.means.Nudge()
 	return nil
 }
 
 // record creates the record of an action, claimed, unless there is one.
-func (e *Engine[S, E, F]) record(ctx context.Context, p *fleet.Plan, a *fleet.Action) error {
+func (e *Core[S, E, F]) record(ctx context.Context, p *fleet.Plan, a *fleet.Action) error {
 	var state S
-	r := Record{Cluster: p.Cluster, Plan: p.ID, PlannedAt: p.MadeAt, Action: *a, Trace: traceParent(ctx), Owner: e.owner}
+	r := Record{Cluster: p.Cluster, Plan: p.ID, PlannedAt: p.MadeAt, Action: *a, Trace: e.means.Observer.Trace(ctx), Owner: e.means.Owner}
 	value, err := encode(&r, &state)
 	if err != nil {
 		return err
 	}
-	entry := bus.Entry{Cluster: p.Cluster, Action: a.ID, Value: value}
-	entry.Revision, err = e.bus.Ledger().Create(ctx, p.Cluster, a.ID, value)
+	entry := Entry{Cluster: p.Cluster, Action: a.ID, Value: value}
+	entry.Revision, err = e.means.Ledger.Create(ctx, p.Cluster, a.ID, value)
 	switch {
 	case errors.Is(err, fleet.ErrConflict):
 		return nil // delivered before
 	case err != nil:
 		return err // written or not: the next delivery finds out
 	}
-	e.observe(entry)
-	e.process.Log.InfoContext(ctx, "accepted", "cluster", p.Cluster, "plan", p.ID.Short(), "action", a.ID.Short(), "kind", a.Kind, "reason", a.Reason.String())
+	e.Observe(entry)
+	e.means.Observer.Accepted(ctx, p, a)
 	return nil
 }
 
 // close ends an earlier action that has not begun: a later plan has no use for it. One that
 // has begun goes on to its own end, or is undone if the plan says so and its trade can.
-func (e *Engine[S, E, F]) close(ctx context.Context, p *fleet.Plan, c *fleet.Closure) error {
+func (e *Core[S, E, F]) close(ctx context.Context, p *fleet.Plan, c *fleet.Closure) error {
 	const tries = 5 // against an owner that writes the record at the same time
 	var err error
 	for range tries {
-		var entry bus.Entry
-		entry, err = e.bus.Ledger().Get(ctx, p.Cluster, c.Action)
+		var entry Entry
+		entry, err = e.means.Ledger.Get(ctx, p.Cluster, c.Action)
 		if errors.Is(err, fleet.ErrNotFound) {
 			if err = e.bury(ctx, p, c); errors.Is(err, fleet.ErrConflict) {
 				continue // recorded at this very moment
@@ -107,8 +95,8 @@ func (e *Engine[S, E, F]) close(ctx context.Context, p *fleet.Plan, c *fleet.Clo
 		if errEncode != nil {
 			return errEncode
 		}
-		if entry, err = put(ctx, e.bus.Ledger(), entry, value); err == nil {
-			e.observe(entry)
+		if entry, err = put(ctx, e.means.Ledger, entry, value); err == nil {
+			e.Observe(entry)
 			return nil
 		}
 		if !errors.Is(err, fleet.ErrConflict) {
@@ -120,31 +108,18 @@ func (e *Engine[S, E, F]) close(ctx context.Context, p *fleet.Plan, c *fleet.Clo
 
 // bury records an action that was closed before anybody recorded it: plans may be delivered
 // out of order, and the older one must not begin what the newer one has ended.
-func (e *Engine[S, E, F]) bury(ctx context.Context, p *fleet.Plan, c *fleet.Closure) error {
+func (e *Core[S, E, F]) bury(ctx context.Context, p *fleet.Plan, c *fleet.Closure) error {
 	var state S
 	r := Record{Cluster: p.Cluster, Plan: p.ID, PlannedAt: p.MadeAt, Action: fleet.Action{ID: c.Action}, Closed: c}
 	value, err := encode(&r, &state)
 	if err != nil {
 		return err
 	}
-	_, err = e.bus.Ledger().Create(ctx, p.Cluster, c.Action, value)
+	_, err = e.means.Ledger.Create(ctx, p.Cluster, c.Action, value)
 	return err
 }
 
 // undoes reports whether a closure undoes an action that has begun.
-func (e *Engine[S, E, F]) undoes(c *fleet.Closure) bool {
+func (e *Core[S, E, F]) undoes(c *fleet.Closure) bool {
 	return e.trade.Cancel != nil && (c.Verdict == fleet.VerdictCancelled || c.Verdict == fleet.VerdictExpired)
-}
-
-// traceParent is the span in which a plan was made, in the form of W3C; empty if there is
-// none.
-func traceParent(ctx context.Context) string {
-	carrier := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(ctx, carrier)
-	return carrier.Get("traceparent")
-}
-
-// withTrace continues the trace of a plan.
-func withTrace(ctx context.Context, parent string) context.Context {
-	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": parent})
 }

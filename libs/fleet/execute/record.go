@@ -1,4 +1,4 @@
-package executor
+package execute
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/neap-project/neap/libs/adapters/bus"
 	"github.com/neap-project/neap/libs/fleet"
 )
 
@@ -41,8 +40,8 @@ func (r *Record) slim() {
 }
 
 // Records reads the records of a cluster that are of a kind and not finished.
-func Records(ctx context.Context, b *bus.Bus, cluster fleet.ClusterName, kind fleet.ActionKind) ([]Record, error) {
-	entries, err := b.Ledger().List(ctx, cluster)
+func Records(ctx context.Context, l Ledger, cluster fleet.ClusterName, kind fleet.ActionKind) ([]Record, error) {
+	entries, err := l.List(ctx, cluster)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +74,7 @@ func encode[S any](r *Record, state *S) ([]byte, error) {
 }
 
 // decode reads a record and its state.
-func decode[S any](entry bus.Entry) (r Record, state S, err error) {
+func decode[S any](entry Entry) (r Record, state S, err error) {
 	if err := entry.Decode(&r); err != nil {
 		return r, state, err
 	}
@@ -92,7 +91,7 @@ func decode[S any](entry bus.Entry) (r Record, state S, err error) {
 
 // put writes a record by compare-and-set. If the answer is lost the ledger itself tells
 // whether it was written.
-func put(ctx context.Context, l *bus.Ledger, entry bus.Entry, value []byte) (bus.Entry, error) {
+func put(ctx context.Context, l Ledger, entry Entry, value []byte) (Entry, error) {
 	revision, err := l.Update(ctx, entry.Cluster, entry.Action, value, entry.Revision)
 	if errors.Is(err, fleet.ErrUnknown) {
 		now, errGet := l.Get(ctx, entry.Cluster, entry.Action)

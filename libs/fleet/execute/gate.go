@@ -1,4 +1,4 @@
-package executor
+package execute
 
 import (
 	"context"
@@ -21,7 +21,7 @@ func Held(format string, args ...any) error { return &heldError{fmt.Sprintf(form
 // paused. One that has begun goes on when the policy turns to dry run, for half a drain
 // would be worse.
 func (h *hand[S, E, F]) mayBegin(ctx context.Context) error {
-	policy, _, err := h.bus.Control().Policy(ctx, h.record.Cluster)
+	policy, _, err := h.means.Control.Policy(ctx, h.record.Cluster)
 	if errors.Is(err, fleet.ErrNotFound) {
 		return Held("cluster %s has no policy any more", h.record.Cluster)
 	}
@@ -41,7 +41,7 @@ func (h *hand[S, E, F]) gate(ctx context.Context, step string) error {
 	}
 	h.record.Calls++
 	intent := h.outcome(fleet.Outcome{Phase: fleet.PhaseIntent, Step: step})
-	if err := h.bus.PublishOutcome(ctx, &intent); err != nil {
+	if err := h.means.Outcomes.PublishOutcome(ctx, &intent); err != nil {
 		return err
 	}
 	if err := h.point(PointIntent); err != nil {
@@ -60,7 +60,7 @@ func (h *hand[S, E, F]) allowed(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return errStopping
 	}
-	control := h.bus.Control()
+	control := h.means.Control
 	pause, err := control.Paused(ctx, h.record.Cluster)
 	if err != nil {
 		return err
@@ -72,8 +72,8 @@ func (h *hand[S, E, F]) allowed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if generation != h.bus.Generation() {
-		return Held("generation %d has ended, %d is current: restart this process", h.bus.Generation(), generation)
+	if generation != h.means.Generation {
+		return Held("generation %d has ended, %d is current: restart this process", h.means.Generation, generation)
 	}
 	return nil
 }
