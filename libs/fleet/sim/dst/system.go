@@ -1,0 +1,206 @@
+package dst
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/libs/fleet/execute"
+	"github.com/neap-project/neap/libs/fleet/sim"
+	"github.com/neap-project/neap/libs/fleet/snapshot"
+)
+
+// cluster is the one that is played.
+const cluster = "web"
+
+// Config is what to play.
+type Config struct {
+	Seed     uint64
+	Duration time.Duration // default 6 h; things go wrong in the first half of it
+	Replicas int           // of each service; default 2
+	Beat     time.Duration // of watchers and planners; default 15 s
+	Faults   []string      // IDs of those to inject; nil is all, empty none
+	Tasks    int           // that run at most, about; default enough for 30 instances
+}
+
+// Result is what came of it.
+type Result struct {
+	Seed        uint64
+	Violations  []Violation
+	Faults      map[string]int // injected, by ID
+	Transitions map[string]int // taken, such as "drain planned→draining"
+	Plans       int
+	Calls       int // that changed AWS
+	Launched    int
+	Terminated  int
+	History     []byte // what happened, one line each
+}
+
+// Violation is something that must hold and did not.
+type Violation struct {
+	Invariant string    `json:"invariant"`
+	At        time.Time `json:"at"`
+	What      string    `json:"what"`
+}
+
+// system is everything that is played.
+type system struct {
+	kernel
+	cfg      Config
+	world    *sim.World
+	eye      *eye
+	bus      *bus
+	cache    *cache
+	check    *check
+	replicas []*replica
+	faults   map[string]*fault
+	story    *story
+	queue    string
+
+	templates map[string]string
+	spots     []snapshot.SpotPrice
+	spotsAt   time.Time
+	history   bytes.Buffer
+}
+
+// Run plays one seed.
+func Run(cfg Config) Result {
+	s := newSystem(cfg)
+	start := s.now
+	for _, r := range s.replicas {
+		s.after(between(r.rng, 0, 5*time.Second), r.start)
+	}
+	s.story.begin()
+	s.schedule(start.Add(s.cfg.Duration / 2))
+	s.at(start.Add(s.cfg.Duration/2), s.heal)
+	s.at(start.Add(time.Minute), s.check.regularly)
+	s.run(start.Add(s.cfg.Duration), func() bool { return len(s.check.violations) > 0 })
+	if len(s.check.violations) == 0 {
+		s.check.atRest()
+	}
+	for _, r := range s.replicas { // threads end with the story
+		for _, t := range r.threads {
+			t.kill()
+		}
+	}
+	return s.result()
+}
+
+func newSystem(cfg Config) *system {
+	if cfg.Duration == 0 {
+		cfg.Duration = 6 * time.Hour
+	}
+	if cfg.Replicas == 0 {
+		cfg.Replicas = 2
+	}
+	if cfg.Beat == 0 {
+		cfg.Beat = 15 * time.Second
+	}
+	if cfg.Tasks == 0 {
+		cfg.Tasks = 110
+	}
+	s := &system{cfg: cfg, templates: map[string]string{}}
+	s.world = must(sim.New(sim.Config{Seed: cfg.Seed}))
+	s.now = s.world.Now()
+	s.moved = s.world.Advance
+	s.queue = must(s.world.CreateQueue(&sim.CreateQueueInput{QueueName: "notices"})).QueueURL
+	s.mustRule()
+	s.eye = newEye(s.world)
+	s.bus, s.cache, s.check = newBus(s), &cache{s: s, notices: map[fleet.InstanceID]snapshot.Notice{}}, newCheck(s)
+	s.faults = newFaults(cfg)
+	s.story = newStory(s)
+	s.bus.policy = s.story.policy()
+	mains := []struct {
+		name string
+		main func(*replica)
+	}{{watcherName, runWatcher}, {plannerName, runPlanner}, {actuatorName, runActuator}, {drainerName, runDrainer}}
+	for _, m := range mains {
+		for n := range cfg.Replicas {
+			s.replicas = append(s.replicas, &replica{s: s, service: m.name, number: n + 1, main: m.main, rng: s.dice(m.name, uint64(n))})
+		}
+	}
+	return s
+}
+
+// dice is chance for one purpose: what is drawn for another does not change it.
+func (s *system) dice(purpose string, n uint64) *rand.Rand { return diceOf(s.cfg.Seed, purpose, n) }
+
+func diceOf(seed uint64, purpose string, n uint64) *rand.Rand {
+	h := uint64(14695981039346656037)
+	for i := range len(purpose) {
+		h = (h ^ uint64(purpose[i])) * 1099511628211
+	}
+	return rand.New(rand.NewPCG(seed, h+n))
+}
+
+// note writes a line of the history.
+func (s *system) note(format string, args ...any) {
+	s.history.WriteString(s.now.UTC().Format("15:04:05.000 "))
+	fmt.Fprintf(&s.history, format, args...)
+	s.history.WriteByte('\n')
+}
+
+func (s *system) result() Result {
+	truth := s.world.Truth()
+	return Result{
+		Seed: s.cfg.Seed, Violations: s.check.violations, Faults: s.injected(), Transitions: s.check.transitions, Plans: s.check.plans,
+		Calls: s.check.calls, Launched: truth.History.InstancesLaunched, Terminated: truth.History.InstancesTerminated, History: s.history.Bytes(),
+	}
+}
+
+// outlive ends a life whose generation has ended.
+func (s *system) outlive(t *thread) {
+	for {
+		t.sleep(s.cfg.Beat)
+		if t.of.generation != s.bus.generation {
+			s.die(t.of)
+		}
+	}
+}
+
+// die ends the life of the process whose thread runs.
+func (s *system) die(r *replica) {
+	s.after(0, func() { r.crash(between(r.rng, time.Second, 20*time.Second)) })
+	s.thread.sleep(time.Hour)
+}
+
+// crashPoint is where a crash would matter.
+func (s *system) crashPoint(r *replica, p execute.Point) error {
+	if r.service == drainerName {
+		if s.hit("F52") {
+			s.die(r)
+		}
+		return nil
+	}
+	switch {
+	case p == execute.PointIntent && s.hit("F33"), p == execute.PointCalled && s.hit("F35"), p == execute.PointRecorded && s.hit("F36"):
+		s.die(r)
+	}
+	return nil
+}
+
+// spot are the spot prices, read every ten minutes.
+func (s *system) spot() []snapshot.SpotPrice {
+	if s.spotsAt.IsZero() || s.now.Sub(s.spotsAt) >= 10*time.Minute {
+		s.spots, s.spotsAt = s.eye.readSpot(), s.now
+	}
+	return s.spots
+}
+
+// mustRule lets events of EC2 into the queue.
+func (s *system) mustRule() {
+	must(s.world.PutRule(&sim.PutRuleInput{Name: "notices", EventPattern: `{"source":["aws.ec2"],"detail-type":["EC2 Spot Instance Interruption Warning","EC2 Instance Rebalance Recommendation"]}`, State: "ENABLED"}))
+	arn := must(s.world.GetQueueAttributes(&sim.GetQueueAttributesInput{QueueURL: s.queue, AttributeNames: []string{"QueueArn"}})).Attributes["QueueArn"]
+	must(s.world.PutTargets(&sim.PutTargetsInput{Rule: "notices", Targets: []sim.EventTarget{{ID: "queue", Arn: arn}}}))
+}
+
+// script carries out a statement of the world's own language.
+func (s *system) script(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	s.note("world: %s", line)
+	if err := must(sim.ParseScript(line)).Run(s.world); err != nil {
+		s.note("world: %v", err)
+	}
+}

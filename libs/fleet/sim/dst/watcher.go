@@ -1,0 +1,163 @@
+package dst
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/libs/fleet/sim"
+	"github.com/neap-project/neap/libs/fleet/snapshot"
+)
+
+// watcher is one life of a watcher.
+type watcher struct {
+	s       *system
+	r       *replica
+	notices map[fleet.InstanceID]snapshot.Notice
+	learned []fleet.Learned
+	last    snapshot.Input // the sections that were read last
+}
+
+func runWatcher(r *replica) {
+	w := &watcher{s: r.s, r: r, notices: map[fleet.InstanceID]snapshot.Notice{}}
+	r.spawn(func(t *thread) {
+		for {
+			t.sleep(r.s.cfg.Beat - time.Second + between(r.rng, 0, 2*time.Second))
+			if r.s.bus.holds("watch") {
+				w.sweep()
+			}
+		}
+	})
+	r.spawn(func(t *thread) {
+		for {
+			t.sleep(between(r.rng, 4*time.Second, 6*time.Second))
+			w.hear()
+		}
+	})
+	r.spawn(func(t *thread) { r.s.outlive(t) })
+}
+
+// hear takes in what EventBridge has to say, and shares it with the other replicas.
+func (w *watcher) hear() {
+	out, err := call(w.s, "sqs:ReceiveMessage", func() (*sim.ReceiveMessageOutput, error) {
+		return w.s.world.ReceiveMessage(&sim.ReceiveMessageInput{QueueURL: w.s.queue, MaxNumberOfMessages: 10})
+	})
+	if err != nil {
+		return
+	}
+	for _, m := range out.Messages {
+		var e struct {
+			Kind   string    `json:"detail-type"`
+			Time   time.Time `json:"time"`
+			Detail struct {
+				Instance fleet.InstanceID `json:"instance-id"`
+			} `json:"detail"`
+		}
+		if json.Unmarshal([]byte(m.Body), &e) == nil {
+			kind := map[string]fleet.NoticeKind{
+				"EC2 Spot Instance Interruption Warning": fleet.NoticeInterruption,
+				"EC2 Instance Rebalance Recommendation":  fleet.NoticeRebalance,
+			}[e.Kind]
+			if kind != "" && w.notices[e.Detail.Instance].Kind != fleet.NoticeInterruption {
+				n := snapshot.Notice{Instance: e.Detail.Instance, Kind: kind, At: e.Time}
+				w.notices[n.Instance] = n
+				w.s.cache.put(n)
+			}
+		}
+		_, _ = call(w.s, "sqs:DeleteMessage", func() (*sim.QueueDone, error) {
+			_, err := w.s.world.DeleteMessage(&sim.DeleteMessageInput{QueueURL: w.s.queue, ReceiptHandle: m.ReceiptHandle})
+			return nil, err
+		})
+	}
+	if len(out.Messages) > 0 && w.s.bus.holds("watch") {
+		w.sweep()
+	}
+}
+
+// section reads one section; what cannot be read whole is marked so.
+func section[T any](w *watcher, operation string, into *T, read func() T, mark func(*T) *snapshot.Read) {
+	started := w.s.now
+	got, err := call(w.s, operation, func() (T, error) { return read(), nil })
+	if err != nil {
+		*mark(into) = snapshot.Read{StartedAt: started, ReadAt: w.s.now, Problem: err.Error()}
+		return
+	}
+	*into = got
+	*mark(into) = snapshot.Read{StartedAt: started, ReadAt: w.s.now, Complete: true}
+	if w.s.hit("F6") {
+		*mark(into) = snapshot.Read{StartedAt: started, ReadAt: w.s.now, Problem: "a page could not be read"}
+	}
+	if w.s.hit("F7") { // the next section is read much later
+		w.s.thread.sleep(between(w.r.rng, time.Second, 20*time.Second))
+	}
+}
+
+// sweep reads the cluster and publishes what it saw.
+func (w *watcher) sweep() {
+	s, e := w.s, w.s.eye
+	in := snapshot.Input{
+		Cluster: cluster, Account: s.world.Account(), Region: s.world.Region(), Generation: w.r.generation,
+		RestrictTags: s.bus.policy.Attributes.RestrictTags, Learned: w.learned, Catalogue: e.catalogue,
+	}
+	section(w, "ecs:DescribeContainerInstances", &in.ContainerInstances, func() snapshot.ContainerInstances {
+		return snapshot.ContainerInstances{Instances: e.containerInstances()}
+	}, func(v *snapshot.ContainerInstances) *snapshot.Read { return &v.Read })
+	if s.hit("F1") {
+		s.after(0, func() { w.r.crash(3 * time.Second) })
+		s.thread.sleep(time.Hour)
+	}
+	section(w, "ec2:DescribeInstances", &in.EC2, func() snapshot.EC2 { return snapshot.EC2{Instances: e.machines()} }, func(v *snapshot.EC2) *snapshot.Read { return &v.Read })
+	section(w, "ecs:DescribeServices", &in.Services, func() snapshot.Services { return snapshot.Services{Services: e.services()} }, func(v *snapshot.Services) *snapshot.Read { return &v.Read })
+	section(w, "ecs:DescribeTasks", &in.Tasks, e.allTasks, func(v *snapshot.Tasks) *snapshot.Read { return &v.Read })
+	now := s.now
+	in.Network = snapshot.Network{Read: snapshot.Read{StartedAt: now, ReadAt: now, Complete: true}, Subnets: e.subnets(), Images: e.images}
+	in.Catalogue.Read = snapshot.Read{StartedAt: now, ReadAt: now, Complete: !s.hit("F16")}
+	in.Catalogue.Spot = s.spot()
+	in.Notices = w.known()
+	for _, id := range sorted(s.bus.protected) {
+		in.Protections = append(in.Protections, snapshot.Protection{Instance: id, Why: s.bus.protected[id]})
+	}
+	snap := snapshot.Assemble(in)
+	w.learned = snap.Learned
+	if s.hit("F4") {
+		s.thread.sleep(between(w.r.rng, 20*time.Second, 5*time.Minute))
+	}
+	_ = s.bus.publishSnapshot(&snap)
+}
+
+// known are the notices that this replica heard and those that others shared.
+func (w *watcher) known() []snapshot.Notice {
+	all := maps.Clone(w.s.cache.get())
+	if all == nil {
+		all = map[fleet.InstanceID]snapshot.Notice{}
+	}
+	maps.Copy(all, w.notices)
+	maps.DeleteFunc(all, func(_ fleet.InstanceID, n snapshot.Notice) bool { return w.s.now.Sub(n.At) > time.Hour })
+	var list []snapshot.Notice
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		list = append(list, all[id])
+	}
+	return list
+}
+
+// cache is Redis: what is in it may be gone at any time, and nothing to do with changes may
+// depend on it.
+type cache struct {
+	s       *system
+	notices map[fleet.InstanceID]snapshot.Notice
+}
+
+func (c *cache) put(n snapshot.Notice) {
+	if !c.s.hit("F79") {
+		c.notices[n.Instance] = n
+	}
+}
+
+func (c *cache) get() map[fleet.InstanceID]snapshot.Notice {
+	if c.s.hit("F79") || c.s.hit("F83") {
+		return nil
+	}
+	return c.notices
+}
