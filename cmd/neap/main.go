@@ -38,6 +38,7 @@ type cli struct {
 	Resume    resumeCmd    `cmd:"" help:"Undo a pause."`
 	Protect   protectCmd   `cmd:"" help:"Keep an instance, for a while or until you say otherwise; without one list those that are kept."`
 	Unprotect unprotectCmd `cmd:"" help:"Undo protect."`
+	Simulate  simulateCmd  `cmd:"" help:"Play Neap against everything that can go wrong, in virtual time, and check what must hold."`
 	Status    statusCmd    `cmd:"" help:"Show what runs, what it sees and what it decided last."`
 	Doctor    doctorCmd    `cmd:"" help:"Check connections, permissions and policies, and say what to fix; changes nothing."`
 

@@ -103,6 +103,7 @@ func mutate[T any](s *system, operation string, job execute.Job, id fleet.Instan
 	return call(s, operation, func() (T, error) {
 		s.check.issue(operation, job, id)
 		out, err := do()
+		s.eye.changed()
 		s.note("call %s %s %s by %s: %v", operation, job.Action.ID.Short(), id, s.thread.of.name(), err)
 		return out, err
 	})

@@ -131,6 +131,7 @@ func (l ledger) Update(_ context.Context, _ fleet.ClusterName, id fleet.ActionID
 	}
 	entry, there := l.b.ledger[id]
 	if !there || entry.Revision != revision {
+		l.b.s.note("ledger: conflict on %s by %s: revision %d, not %d", id.Short(), l.b.s.thread.of.name(), entry.Revision, revision)
 		return 0, fleet.ErrConflict
 	}
 	entry.Value = value
@@ -175,7 +176,7 @@ func (b *bus) write(entry execute.Entry) (uint64, error) {
 			}
 		})
 	}
-	return b.revision, b.answer("F70")
+	return entry.Revision, b.answer("F70")
 }
 
 // control is the bucket of what people set.

@@ -26,7 +26,8 @@ type check struct {
 	transitions map[string]int
 	plans       int
 	calls       int
-	protectedAt time.Time // when a task was protected last
+	ended       map[string]bool // instances that Neap terminated
+	protectedAt time.Time       // when a task was protected last
 }
 
 // known is what is known of an action.
@@ -46,7 +47,7 @@ type basis struct {
 }
 
 func newCheck(s *system) *check {
-	return &check{s: s, actions: map[fleet.ActionID]*known{}, pending: map[fleet.PlanID]*basis{}, transitions: map[string]int{}, generation: 1}
+	return &check{s: s, actions: map[fleet.ActionID]*known{}, pending: map[fleet.PlanID]*basis{}, transitions: map[string]int{}, ended: map[string]bool{}, generation: 1}
 }
 
 // violate notes that an invariant does not hold.
@@ -219,6 +220,9 @@ func (c *check) issueRemoval(operation string, job execute.Job, id fleet.Instanc
 		c.violate("S13", "%s of %q, which is not ours", operation, id)
 		return
 	}
+	if operation == "ec2:TerminateInstances" && i >= 0 && !slices.Contains(ended, truth.Instances[i].State) {
+		c.ended[string(id)] = true
+	}
 	if i < 0 || a.Drain == nil || a.Drain.Involuntary {
 		return
 	}
@@ -286,8 +290,16 @@ func (c *check) voluntary(id string) bool {
 
 // regularly checks what must hold at any time.
 func (c *check) regularly() {
-	for _, harm := range c.s.world.Harm() {
-		c.violate("S1 S12", "%s", harm)
+	history := c.s.world.Truth().History
+	for _, v := range history.Violations {
+		if c.ended[v.Instance] { // by us, not by a person
+			c.violate("S12", "%s %s: %s", v.Kind, v.Instance, v.Detail)
+		}
+	}
+	for _, token := range sorted(history.Launches) {
+		if l, k := history.Launches[token], c.actions[fleet.ActionID(token)]; k == nil || l.Launched > k.action.Launch.Count {
+			c.violate("S1", "client token %s gave %d instances, and that many were not planned", token, l.Launched)
+		}
 	}
 	if err := c.s.world.Check(); err != nil {
 		c.violate("world", "%v", err)
@@ -301,7 +313,8 @@ func (c *check) atRest() {
 	truth := s.world.Truth()
 	c.regularly()
 	for _, svc := range truth.Clusters[0].Services {
-		if svc.Running != svc.Desired || svc.Pending > 0 {
+		more := svc.Name == daemonName && svc.Running > svc.Desired // ECS counts those that a person drains
+		if svc.Running != svc.Desired && !more || svc.Pending > 0 {
 			c.violate("L1", "service %s: %d desired, %d running, %d pending", svc.Name, svc.Desired, svc.Running, svc.Pending)
 		}
 	}

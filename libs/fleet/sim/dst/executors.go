@@ -19,19 +19,27 @@ const (
 	drainerName  = "drainer"
 )
 
-// silent is an observer that nobody asks.
-type silent struct{}
+// observer writes what matters into the history.
+type observer struct{ s *system }
 
-func (silent) Accepted(context.Context, *fleet.Plan, *fleet.Action)           {}
-func (silent) Unreadable(execute.Entry, error)                                {}
-func (silent) Held(context.Context, *execute.Record, string)                  {}
-func (silent) Failed(context.Context, *execute.Record, error, int, time.Time) {}
-func (silent) NotRead(context.Context, *execute.Record, error)                {}
-func (silent) Told(context.Context, *execute.Record, *fleet.Outcome)          {}
-func (silent) Trace(context.Context) string                                   { return "" }
-func (silent) WithTrace(ctx context.Context, _ string) context.Context        { return ctx }
-func (silent) TraceID(string) string                                          { return "" }
-func (silent) Begin(ctx context.Context, _ *execute.Record, _ string) (context.Context, func(error)) {
+// Held notes why an action waits.
+func (o observer) Held(_ context.Context, r *execute.Record, why string) {
+	o.s.note("held %s %s: %s", r.Action.Kind, r.Action.ID.Short(), why)
+}
+
+// Failed notes that a turn failed.
+func (o observer) Failed(_ context.Context, r *execute.Record, err error, failures int, _ time.Time) {
+	o.s.note("turn %s %s failed %d times: %v", r.Action.Kind, r.Action.ID.Short(), failures, err)
+}
+
+func (observer) Accepted(context.Context, *fleet.Plan, *fleet.Action)    {}
+func (observer) Unreadable(execute.Entry, error)                         {}
+func (observer) NotRead(context.Context, *execute.Record, error)         {}
+func (observer) Told(context.Context, *execute.Record, *fleet.Outcome)   {}
+func (observer) Trace(context.Context) string                            { return "" }
+func (observer) WithTrace(ctx context.Context, _ string) context.Context { return ctx }
+func (observer) TraceID(string) string                                   { return "" }
+func (observer) Begin(ctx context.Context, _ *execute.Record, _ string) (context.Context, func(error)) {
 	return ctx, func(error) {}
 }
 
@@ -39,7 +47,7 @@ func (silent) Begin(ctx context.Context, _ *execute.Record, _ string) (context.C
 func means(r *replica, nudge func()) execute.Means {
 	s := r.s
 	return execute.Means{
-		Generation: r.generation, Ledger: ledger{s.bus}, Control: control{s.bus}, Outcomes: s.bus, Observer: silent{},
+		Generation: r.generation, Ledger: ledger{s.bus}, Control: control{s.bus}, Outcomes: s.bus, Observer: observer{s},
 		Now: r.now, Serves: func(fleet.ClusterName) bool { return true }, Nudge: nudge,
 		Owner: r.owner(), By: r.name(), Tick: time.Second, StaleAfter: 30 * time.Second,
 		Crash: func(p execute.Point) error { return s.crashPoint(r, p) },

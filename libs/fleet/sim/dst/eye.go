@@ -19,7 +19,40 @@ type eye struct {
 	definitions map[string]snapshot.TaskDefinition
 	catalogue   snapshot.Catalogue
 	images      []snapshot.Image
+
+	// What was read stays right until something happens in the world.
+	version int
+	read    map[string]remembered
 }
+
+// remembered is an answer, and of which version of the world it is.
+type remembered struct {
+	version int
+	answer  any
+}
+
+// once reads again only if something has happened since.
+func once[T any](e *eye, what string, read func() T) T {
+	if r, ok := e.read[what]; ok && r.version == e.version {
+		return r.answer.(T)
+	}
+	got := read()
+	e.read[what] = remembered{e.version, got}
+	return got
+}
+
+// changed is what happens to the world but in its history: tags, protections that end.
+func (e *eye) changed() { e.version++ }
+
+func (e *eye) containerInstances() []snapshot.ContainerInstance {
+	return once(e, "container instances", e.readContainerInstances)
+}
+
+func (e *eye) machines() []snapshot.EC2Instance { return once(e, "machines", e.readMachines) }
+
+func (e *eye) services() []snapshot.Service { return once(e, "services", e.readServices) }
+
+func (e *eye) allTasks() snapshot.Tasks { return once(e, "tasks", e.readAllTasks) }
 
 // must is for calls that cannot fail: only faults make calls fail, and they are outside.
 func must[T any](v T, err error) T {
@@ -218,8 +251,8 @@ func tags(list []sim.Tag) []snapshot.Tag {
 	return out
 }
 
-// containerInstances are those of the cluster.
-func (e *eye) containerInstances() (list []snapshot.ContainerInstance) {
+// readContainerInstances reads those of the cluster.
+func (e *eye) readContainerInstances() (list []snapshot.ContainerInstance) {
 	token := ""
 	for {
 		found := must(e.w.ListContainerInstances(&sim.ListContainerInstancesInput{Cluster: cluster, NextToken: token}))
@@ -239,8 +272,8 @@ func (e *eye) containerInstances() (list []snapshot.ContainerInstance) {
 	}
 }
 
-// machines are the EC2 instances of the account.
-func (e *eye) machines() (list []snapshot.EC2Instance) {
+// readMachines reads the EC2 instances of the account.
+func (e *eye) readMachines() (list []snapshot.EC2Instance) {
 	token := ""
 	for {
 		out := must(e.w.DescribeInstances(&sim.DescribeInstancesInput{NextToken: token, MaxResults: 1000}))
@@ -258,8 +291,8 @@ func (e *eye) machines() (list []snapshot.EC2Instance) {
 	}
 }
 
-// services are those of the cluster, with the definitions that they name.
-func (e *eye) services() (list []snapshot.Service) {
+// readServices reads those of the cluster, with the definitions that they name.
+func (e *eye) readServices() (list []snapshot.Service) {
 	names := must(e.w.ListServices(&sim.ListServicesInput{Cluster: cluster, MaxResults: 100}))
 	for arns := range slices.Chunk(names.ServiceArns, 10) {
 		out := must(e.w.DescribeServices(&sim.DescribeServicesInput{Cluster: cluster, Services: arns, Include: []string{"TAGS"}}))
@@ -294,8 +327,8 @@ func (e *eye) services() (list []snapshot.Service) {
 	return list
 }
 
-// allTasks are the tasks that have not ended.
-func (e *eye) allTasks() (in snapshot.Tasks) {
+// readAllTasks reads the tasks that have not ended.
+func (e *eye) readAllTasks() (in snapshot.Tasks) {
 	for _, desired := range []string{"RUNNING", "STOPPED"} {
 		token := ""
 		for {
@@ -357,7 +390,8 @@ const imageParameter = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recomme
 
 // newEye opens its eyes: it reads what does not change.
 func newEye(w *sim.World) *eye {
-	e := &eye{w: w, definitions: map[string]snapshot.TaskDefinition{}}
+	e := &eye{w: w, definitions: map[string]snapshot.TaskDefinition{}, read: map[string]remembered{}}
+	w.Record(func(sim.Entry) { e.version++ })
 	e.readCatalogue()
 	out := must(w.GetParameters(&sim.GetParametersInput{Names: []string{imageParameter}}))
 	e.images = []snapshot.Image{{Parameter: imageParameter, ID: out.Parameters[0].Value, Architecture: "x86_64"}}

@@ -40,9 +40,11 @@ func newFaults(cfg Config) map[string]*fault {
 func (s *system) schedule(end time.Time) {
 	for _, id := range sorted(s.faults) {
 		f := s.faults[id]
-		if f.every == 0 || s.cfg.Faults == nil && f.rng.IntN(3) == 0 {
+		spared := f.rng.IntN(3) == 0 // drawn in any case: the rest of its chance stays the same
+		if f.every == 0 || s.cfg.Faults == nil && spared {
 			continue
 		}
+		s.active = append(s.active, id)
 		for t := s.now; ; {
 			t = t.Add(time.Duration((0.1 + f.rng.ExpFloat64()) * float64(f.every)))
 			if !t.Before(end) {
@@ -105,7 +107,7 @@ func (s *system) heal() {
 	for _, r := range s.replicas {
 		r.skew, r.stoppedUntil = 0, time.Time{}
 	}
-	for _, line := range []string{"plenty * *", "stall 0", "flaps 0", "consistency strong", "quota * on-demand 0", "quota * spot 0", "events drop 0", "finish job"} {
+	for _, line := range []string{"plenty * *", "stall 0", "flaps 0", "consistency strong", "quota * on-demand 0", "quota * spot 0", "events drop 0%", "finish job"} {
 		s.script("%s", line)
 	}
 	for i := range s.story.services {
@@ -113,4 +115,19 @@ func (s *system) heal() {
 		s.script("unprotect %s", l.name)
 		s.story.desire(l, min(l.desired, l.most))
 	}
+}
+
+// Fault is a fault that can be injected.
+type Fault struct {
+	ID   string `json:"id"`
+	What string `json:"what"`
+}
+
+// Faults are all that can be injected, in the order of their numbers.
+func Faults() []Fault {
+	var list []Fault
+	for i := range faultList {
+		list = append(list, Fault{faultList[i].id, faultList[i].what})
+	}
+	return list
 }

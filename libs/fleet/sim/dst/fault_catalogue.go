@@ -22,7 +22,7 @@ var faultList = []fault{
 	}},
 	{id: "F11", what: "AWS throttles", every: time.Hour, lasts: 5 * time.Minute, chance: 0.3},
 	{id: "F12", what: "events are lost, doubled and late", every: time.Hour, inject: func(s *system, _ *fault) bool {
-		s.script("events drop 40 duplicate 40 reorder 30s of all for 20m")
+		s.script("events drop 40%% duplicate 40%% reorder 30s of all for 20m")
 		return true
 	}},
 	{id: "F14", what: "the agents of a fifth of the instances disconnect", every: time.Hour, inject: disconnectMany},

@@ -30,6 +30,7 @@ type Result struct {
 	Seed        uint64
 	Violations  []Violation
 	Faults      map[string]int // injected, by ID
+	Active      []string       // IDs of the faults that this seed arranges for
 	Transitions map[string]int // taken, such as "drain planned→draining"
 	Plans       int
 	Calls       int // that changed AWS
@@ -56,6 +57,7 @@ type system struct {
 	check    *check
 	replicas []*replica
 	faults   map[string]*fault
+	active   []string // IDs of those that are arranged for
 	story    *story
 	queue    string
 
@@ -76,6 +78,7 @@ func Run(cfg Config) Result {
 	s.schedule(start.Add(s.cfg.Duration / 2))
 	s.at(start.Add(s.cfg.Duration/2), s.heal)
 	s.at(start.Add(time.Minute), s.check.regularly)
+	s.at(start.Add(time.Minute), s.minutely)
 	s.run(start.Add(s.cfg.Duration), func() bool { return len(s.check.violations) > 0 })
 	if len(s.check.violations) == 0 {
 		s.check.atRest()
@@ -145,7 +148,7 @@ func (s *system) note(format string, args ...any) {
 func (s *system) result() Result {
 	truth := s.world.Truth()
 	return Result{
-		Seed: s.cfg.Seed, Violations: s.check.violations, Faults: s.injected(), Transitions: s.check.transitions, Plans: s.check.plans,
+		Seed: s.cfg.Seed, Violations: s.check.violations, Faults: s.injected(), Active: s.active, Transitions: s.check.transitions, Plans: s.check.plans,
 		Calls: s.check.calls, Launched: truth.History.InstancesLaunched, Terminated: truth.History.InstancesTerminated, History: s.history.Bytes(),
 	}
 }
@@ -200,7 +203,14 @@ func (s *system) mustRule() {
 func (s *system) script(format string, args ...any) {
 	line := fmt.Sprintf(format, args...)
 	s.note("world: %s", line)
+	defer s.eye.changed()
 	if err := must(sim.ParseScript(line)).Run(s.world); err != nil {
 		s.note("world: %v", err)
 	}
+}
+
+// minutely looks anew once in a while: some things end by themselves, such as protections.
+func (s *system) minutely() {
+	s.eye.changed()
+	s.after(time.Minute, s.minutely)
 }
