@@ -8,7 +8,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/neap-project/neap/libs/adapters/bus"
@@ -24,34 +23,12 @@ type viewer interface {
 	View(context.Context, cloud.Target) (drain.Viewed, error)
 }
 
-// emptier makes ECS move tasks away from an instance, or lets it use it again.
-type emptier interface {
-	SetDraining(context.Context, fleet.ClusterName, fleet.ContainerInstanceID) error
-	SetActive(context.Context, fleet.ClusterName, fleet.ContainerInstanceID) error
-	StopTask(ctx context.Context, cluster fleet.ClusterName, task, why string) error
-}
-
-// tagger marks an instance as in the hands of a drain.
-type tagger interface {
-	TagDrain(context.Context, fleet.InstanceID, fleet.ActionID) error
-	Untag(context.Context, fleet.InstanceID) error
-}
-
-// remover takes an empty instance away. Deregister is without force: ECS refuses it while a
-// task runs.
-type remover interface {
-	Deregister(context.Context, fleet.ClusterName, fleet.ContainerInstanceID) error
-	Terminate(context.Context, fleet.InstanceID) error
-}
-
 // Drainer is the service. Make one with [New].
 type Drainer struct {
 	installation string
 	control      *bus.Control
 	viewer       viewer
-	emptier      emptier
-	tagger       tagger
-	remover      remover
+	calls        drain.Calls
 	now          func() time.Time
 	engine       *executor.Engine[drain.State, drain.Event, drain.Effect]
 }
@@ -61,7 +38,7 @@ func New(cfg Config, b *bus.Bus, aws *cloud.Account, p *service.Process) *Draine
 	face := aws.Drainer()
 	d := &Drainer{
 		installation: cfg.Executor.Installation, control: b.Control(),
-		viewer: face, emptier: face, tagger: face, remover: face, now: aws.Now,
+		viewer: face, calls: face, now: aws.Now,
 	}
 	d.engine = executor.New(p, b, cfg.Executor, executor.Trade[drain.State, drain.Event, drain.Effect]{
 		Name:     bus.Drainer,
@@ -100,7 +77,7 @@ func (d *Drainer) perform(ctx context.Context, job executor.Job, effect drain.Ef
 	if _, ok := effect.(drain.Look); ok {
 		return d.look(ctx, job)
 	}
-	err := d.change(ctx, job, effect)
+	err := drain.Change(ctx, d.calls, job.Cluster, job.Action, effect)
 	did := drain.Did{Now: d.now(), What: effect}
 	switch {
 	case errors.Is(err, fleet.ErrTasksRunning):
@@ -124,7 +101,7 @@ func (d *Drainer) look(ctx context.Context, job executor.Job) (drain.Event, erro
 	if err != nil {
 		return nil, err
 	}
-	instance, containerInstance := target(job.Action)
+	instance, containerInstance := drain.Target(job.Action)
 	viewed, err := d.viewer.View(ctx, cloud.Target{
 		Cluster: job.Cluster, Installation: d.installation, Instance: instance,
 		ContainerInstance: containerInstance, RestrictTags: policy.Attributes.RestrictTags,
@@ -133,45 +110,4 @@ func (d *Drainer) look(ctx context.Context, job executor.Job) (drain.Event, erro
 		viewed.View.Kept = kept[instance]
 	}
 	return viewed, nil // an error is in it
-}
-
-func (d *Drainer) change(ctx context.Context, job executor.Job, effect drain.Effect) error {
-	instance, containerInstance := target(job.Action)
-	switch e := effect.(type) {
-	case drain.SetDraining:
-		// The mark first: whoever finds the instance draining must find out why.
-		if err := d.tagger.TagDrain(ctx, instance, job.Action.ID); err != nil {
-			return err
-		}
-		return d.emptier.SetDraining(ctx, job.Cluster, containerInstance)
-	case drain.SetActive:
-		if err := d.emptier.SetActive(ctx, job.Cluster, containerInstance); err != nil {
-			return err
-		}
-		return d.tagger.Untag(ctx, instance)
-	case drain.StopTasks:
-		why := "neap: its instance is being removed and it outlasted the drain timeout"
-		var errs []error
-		for _, task := range e.Tasks {
-			errs = append(errs, d.emptier.StopTask(ctx, job.Cluster, task, why))
-		}
-		return errors.Join(errs...)
-	case drain.Deregister:
-		return d.remover.Deregister(ctx, job.Cluster, containerInstance)
-	case drain.Terminate:
-		return d.remover.Terminate(ctx, instance)
-	}
-	panic(fmt.Sprintf("drainer: effect %T is not performed", effect))
-}
-
-// target is what an action is about; a reap has no container instance.
-func target(a *fleet.Action) (fleet.InstanceID, fleet.ContainerInstanceID) {
-	switch {
-	case a.Drain != nil:
-		return a.Drain.Instance, a.Drain.ContainerInstance
-	case a.Restore != nil:
-		return a.Restore.Instance, a.Restore.ContainerInstance
-	}
-	instance, _ := a.Target()
-	return instance, ""
 }

@@ -2,7 +2,6 @@ package dst
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,70 +16,51 @@ import (
 // drainer turns the effects of removals into calls.
 type drainer struct{ s *system }
 
-func (d *drainer) perform(_ context.Context, job execute.Job, effect drain.Effect) (drain.Event, error) {
+func (d *drainer) perform(ctx context.Context, job execute.Job, effect drain.Effect) (drain.Event, error) {
 	if _, ok := effect.(drain.Look); ok {
 		return d.view(job), nil
 	}
-	err := d.change(job, effect)
+	id, _ := drain.Target(job.Action)
+	err := drain.Change(ctx, calls{d.s, job, id}, cluster, job.Action, effect)
 	return did(d.s.now, effect, err), nil
 }
 
-// target is what an action is about.
-func target(a *fleet.Action) (fleet.InstanceID, fleet.ContainerInstanceID) {
-	switch {
-	case a.Drain != nil:
-		return a.Drain.Instance, a.Drain.ContainerInstance
-	case a.Restore != nil:
-		return a.Restore.Instance, a.Restore.ContainerInstance
-	}
-	id, _ := a.Target()
-	return id, ""
+// calls are the calls of AWS for an action.
+type calls struct {
+	s   *system
+	job execute.Job
+	id  fleet.InstanceID
 }
 
-func (d *drainer) change(job execute.Job, effect drain.Effect) error {
-	s := d.s
-	id, ci := target(job.Action)
-	switch e := effect.(type) {
-	case drain.SetDraining:
-		if _, err := mutate(s, "ec2:CreateTags", job, id, func() (*sim.CreateTagsOutput, error) {
-			return s.world.CreateTags(&sim.CreateTagsInput{Resources: []string{string(id)}, Tags: []sim.Tag{{Key: fleet.TagDrain, Value: string(job.Action.ID)}}})
-		}); err != nil {
-			return err
-		}
-		return d.setState(job, id, ci, "DRAINING")
-	case drain.SetActive:
-		if err := d.setState(job, id, ci, "ACTIVE"); err != nil {
-			return err
-		}
-		_, err := mutate(s, "ec2:DeleteTags", job, id, func() (*sim.DeleteTagsOutput, error) {
-			return s.world.DeleteTags(&sim.DeleteTagsInput{Resources: []string{string(id)}, Tags: []sim.Tag{{Key: fleet.TagDrain}}})
-		})
-		return err
-	case drain.StopTasks:
-		var errs []error
-		for _, task := range e.Tasks {
-			_, err := mutate(s, "ecs:StopTask", job, id, func() (*sim.StopTaskOutput, error) {
-				return s.world.StopTask(&sim.StopTaskInput{Cluster: cluster, Task: task, Reason: "drain"})
-			})
-			if err != nil && !strings.Contains(err.Error(), "task was not found") {
-				errs = append(errs, err)
-			}
-		}
-		return errors.Join(errs...)
-	case drain.Deregister:
-		return d.deregister(job, id, ci)
-	case drain.Terminate:
-		_, err := mutate(s, "ec2:TerminateInstances", job, id, func() (*sim.TerminateInstancesOutput, error) {
-			return s.world.TerminateInstances(&sim.TerminateInstancesInput{InstanceIDs: []string{string(id)}})
-		})
-		return err
-	}
-	panic(fmt.Sprintf("dst: effect %T is not performed", effect))
+// TagDrain marks an instance.
+func (c calls) TagDrain(_ context.Context, id fleet.InstanceID, drain fleet.ActionID) error {
+	_, err := mutate(c.s, "ec2:CreateTags", c.job, id, func() (*sim.CreateTagsOutput, error) {
+		return c.s.world.CreateTags(&sim.CreateTagsInput{Resources: []string{string(id)}, Tags: []sim.Tag{{Key: fleet.TagDrain, Value: string(drain)}}})
+	})
+	return err
 }
 
-func (d *drainer) setState(job execute.Job, id fleet.InstanceID, ci fleet.ContainerInstanceID, status string) error {
-	out, err := mutate(d.s, "ecs:UpdateContainerInstancesState", job, id, func() (*sim.UpdateContainerInstancesStateOutput, error) {
-		return d.s.world.UpdateContainerInstancesState(&sim.UpdateContainerInstancesStateInput{Cluster: cluster, ContainerInstances: []string{string(ci)}, Status: status})
+// Untag takes the mark off.
+func (c calls) Untag(_ context.Context, id fleet.InstanceID) error {
+	_, err := mutate(c.s, "ec2:DeleteTags", c.job, id, func() (*sim.DeleteTagsOutput, error) {
+		return c.s.world.DeleteTags(&sim.DeleteTagsInput{Resources: []string{string(id)}, Tags: []sim.Tag{{Key: fleet.TagDrain}}})
+	})
+	return err
+}
+
+// SetDraining lets ECS empty it.
+func (c calls) SetDraining(_ context.Context, _ fleet.ClusterName, ci fleet.ContainerInstanceID) error {
+	return c.setState(ci, "DRAINING")
+}
+
+// SetActive lets ECS use it again.
+func (c calls) SetActive(_ context.Context, _ fleet.ClusterName, ci fleet.ContainerInstanceID) error {
+	return c.setState(ci, "ACTIVE")
+}
+
+func (c calls) setState(ci fleet.ContainerInstanceID, status string) error {
+	out, err := mutate(c.s, "ecs:UpdateContainerInstancesState", c.job, c.id, func() (*sim.UpdateContainerInstancesStateOutput, error) {
+		return c.s.world.UpdateContainerInstancesState(&sim.UpdateContainerInstancesStateInput{Cluster: cluster, ContainerInstances: []string{string(ci)}, Status: status})
 	})
 	if err == nil && len(out.Failures) > 0 {
 		kind := fleet.ErrConflict
@@ -92,9 +72,21 @@ func (d *drainer) setState(job execute.Job, id fleet.InstanceID, ci fleet.Contai
 	return err
 }
 
-func (d *drainer) deregister(job execute.Job, id fleet.InstanceID, ci fleet.ContainerInstanceID) error {
-	_, err := mutate(d.s, "ecs:DeregisterContainerInstance", job, id, func() (*sim.DeregisterContainerInstanceOutput, error) {
-		return d.s.world.DeregisterContainerInstance(&sim.DeregisterContainerInstanceInput{Cluster: cluster, ContainerInstance: string(ci)})
+// StopTask stops a task; one that has ended is no error.
+func (c calls) StopTask(_ context.Context, _ fleet.ClusterName, task, why string) error {
+	_, err := mutate(c.s, "ecs:StopTask", c.job, c.id, func() (*sim.StopTaskOutput, error) {
+		return c.s.world.StopTask(&sim.StopTaskInput{Cluster: cluster, Task: task, Reason: why})
+	})
+	if err != nil && strings.Contains(err.Error(), "task was not found") {
+		return nil
+	}
+	return err
+}
+
+// Deregister takes it out of the cluster if nothing runs on it.
+func (c calls) Deregister(_ context.Context, _ fleet.ClusterName, ci fleet.ContainerInstanceID) error {
+	_, err := mutate(c.s, "ecs:DeregisterContainerInstance", c.job, c.id, func() (*sim.DeregisterContainerInstanceOutput, error) {
+		return c.s.world.DeregisterContainerInstance(&sim.DeregisterContainerInstanceInput{Cluster: cluster, ContainerInstance: string(ci)})
 	})
 	if err == nil {
 		return nil
@@ -103,16 +95,24 @@ func (d *drainer) deregister(job execute.Job, id fleet.InstanceID, ci fleet.Cont
 	case strings.Contains(words, "not found"), strings.Contains(words, "inactive"):
 		return nil
 	case strings.Contains(words, "running tasks"), strings.Contains(words, "tasks running"):
-		d.s.count("F58")
+		c.s.count("F58")
 		return fmt.Errorf("%w: %w", fleet.ErrTasksRunning, err)
 	}
+	return err
+}
+
+// Terminate ends it.
+func (c calls) Terminate(_ context.Context, id fleet.InstanceID) error {
+	_, err := mutate(c.s, "ec2:TerminateInstances", c.job, id, func() (*sim.TerminateInstancesOutput, error) {
+		return c.s.world.TerminateInstances(&sim.TerminateInstancesInput{InstanceIDs: []string{string(id)}})
+	})
 	return err
 }
 
 // view reads an instance and its tasks freshly.
 func (d *drainer) view(job execute.Job) drain.Viewed {
 	s := d.s
-	id, _ := target(job.Action)
+	id, _ := drain.Target(job.Action)
 	kept := s.bus.protected[id]
 	machines, err := call(s, "ec2:DescribeInstances", func() ([]snapshot.EC2Instance, error) { return s.eye.machine(id), nil })
 	if err != nil {
