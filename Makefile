@@ -31,6 +31,7 @@ NO_RACE := (^github.com/neap-project/neap$$|/neap/libs/fleet(/|$$)|/neap/test/(l
 EACH := scripts/each-module
 
 .PHONY: help demo test test-long test-plain test-race vet fmt-check modules lint fmt tidy build chaos bench fuzz golden tools deps clean
+.PHONY: help demo test test-long test-plain test-race simulate vet fmt-check modules lint fmt tidy build bench fuzz golden tools deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
@@ -50,6 +51,9 @@ test-plain: # the rules of the repository, the core, load and chaos
 test-race: # all the rest
 	@echo '== go test -short -race (adapters, services, cmd, e2e)'
 	$(GO) list work | { grep -vE '$(NO_RACE)' || true; } | xargs -r $(GO) test -short -race -timeout 12m
+
+simulate: ## play 1,000 stories in which everything goes wrong (ARGS="--seeds 100")
+	$(GO) run ./cmd/neap simulate --seeds 1000 $(ARGS)
 
 vet: # in one go, over every module
 	@echo '== go vet'

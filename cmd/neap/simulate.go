@@ -19,13 +19,14 @@ import (
 )
 
 type simulateCmd struct {
-	Seeds     int     `help:"How many stories to play." default:"100"`
-	FirstSeed uint64  `help:"Seed of the first one; the others follow." default:"0"`
-	Hours     float64 `help:"How long each lasts, in simulated hours; things go wrong in the first half." default:"6"`
-	Faults    string  `help:"What goes wrong: all, none, or the numbers of faults, such as F34,F77." default:"all"`
-	Replicas  int     `help:"Replicas of each service." default:"2"`
-	Jobs      int     `help:"Stories that are played at once; default one for each CPU." default:"0"`
-	Output    string  `help:"How to print: table or json." enum:"table,json" default:"table" short:"o"`
+	Seeds     int           `help:"How many stories to play." default:"100"`
+	FirstSeed uint64        `help:"Seed of the first one; the others follow." default:"0"`
+	Hours     float64       `help:"How long each lasts, in simulated hours; things go wrong in the first half." default:"6"`
+	Faults    string        `help:"What goes wrong: all, none, or the numbers of faults, such as F34,F77." default:"all"`
+	Replicas  int           `help:"Replicas of each service." default:"2"`
+	Beat      time.Duration `help:"Time between two looks at the cluster." default:"30s"`
+	Jobs      int           `help:"Stories that are played at once; default one for each CPU." default:"0"`
+	Output    string        `help:"How to print: table or json." enum:"table,json" default:"table" short:"o"`
 }
 
 // Help shows examples.
@@ -111,7 +112,7 @@ func (s *simulateCmd) Run(ctx context.Context, c console) error {
 
 // config checks what was asked for.
 func (s *simulateCmd) config() (dst.Config, error) {
-	cfg := dst.Config{Duration: time.Duration(s.Hours * float64(time.Hour)), Replicas: s.Replicas}
+	cfg := dst.Config{Duration: time.Duration(s.Hours * float64(time.Hour)), Replicas: s.Replicas, Beat: s.Beat}
 	switch {
 	case s.Seeds < 1:
 		return cfg, fmt.Errorf("%w: --seeds %d: play at least one", fleet.ErrInvalid, s.Seeds)
@@ -119,6 +120,8 @@ func (s *simulateCmd) config() (dst.Config, error) {
 		return cfg, fmt.Errorf("%w: --hours %g: write a number from 2 to 1000; what goes wrong ends after half of them, and then it takes a while until all is at rest", fleet.ErrInvalid, s.Hours)
 	case s.Replicas < 1 || s.Replicas > 16:
 		return cfg, fmt.Errorf("%w: --replicas %d: write a number from 1 to 16", fleet.ErrInvalid, s.Replicas)
+	case s.Beat < time.Second || s.Beat > 5*time.Minute:
+		return cfg, fmt.Errorf("%w: --beat %s: write a time from 1s to 5m, such as 15s", fleet.ErrInvalid, s.Beat)
 	case s.Jobs < 0:
 		return cfg, fmt.Errorf("%w: --jobs %d: write a number above 0", fleet.ErrInvalid, s.Jobs)
 	case s.Faults == "all":
@@ -210,7 +213,7 @@ func (s *simulateCmd) tell(cfg dst.Config, failed dst.Result, shrink bool) simul
 	}
 	story := simulationStory{
 		Seed: cfg.Seed, Invariant: failed.Violations[0].Invariant, What: failed.Violations[0].What, Faults: cfg.Faults,
-		Replay: fmt.Sprintf("neap simulate --seeds 1 --first-seed %d --hours %g --replicas %d --faults %s", cfg.Seed, s.Hours, s.Replicas, faults),
+		Replay: fmt.Sprintf("neap simulate --seeds 1 --first-seed %d --hours %g --replicas %d --beat %s --faults %s", cfg.Seed, s.Hours, s.Replicas, s.Beat, faults),
 	}
 	if shrink {
 		story.Story = failed.Story(storyLines)

@@ -236,7 +236,7 @@ func TestDrain(t *testing.T) {
 	if end.Step != "done" || end.Class != fleet.FailureNone {
 		t.Errorf("ended as %+v, want it done", end)
 	}
-	if want := []string{"CreateTags", "DRAINING", "DeregisterContainerInstance", "TerminateInstances"}; !slices.Equal(slices.Compact(r.calls()), want) {
+	if want := []string{"CreateTags", "DRAINING", "CreateTags", "DeregisterContainerInstance", "TerminateInstances"}; !slices.Equal(slices.Compact(r.calls()), want) {
 		t.Errorf("called %v, want %v", r.calls(), want)
 	}
 	if state := r.state(id); state != "shutting-down" && state != "terminated" {
@@ -421,7 +421,7 @@ func TestTimeoutStopsTasks(t *testing.T) {
 		t.Errorf("ended as %+v, want it done", end)
 	}
 	calls := slices.Compact(r.calls())
-	if want := []string{"CreateTags", "DRAINING", "StopTask", "DeregisterContainerInstance", "TerminateInstances"}; !slices.Equal(calls, want) {
+	if want := []string{"CreateTags", "DRAINING", "CreateTags", "StopTask", "DeregisterContainerInstance", "TerminateInstances"}; !slices.Equal(calls, want) {
 		t.Errorf("called %v, want %v", calls, want)
 	}
 	if state := r.state(id); state == "running" {
@@ -463,7 +463,7 @@ func TestSilentAgent(t *testing.T) {
 	if end := r.Finished(r.plan(a)); end.Step != "done" {
 		t.Errorf("ended as %+v, want it done", end)
 	}
-	if want := []string{"CreateTags", "DRAINING", "TerminateInstances"}; !slices.Equal(slices.Compact(r.calls()), want) {
+	if want := []string{"CreateTags", "DRAINING", "CreateTags", "TerminateInstances"}; !slices.Equal(slices.Compact(r.calls()), want) {
 		t.Errorf("called %v, want %v", r.calls(), want)
 	}
 	r.unharmed()

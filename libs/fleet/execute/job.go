@@ -24,6 +24,10 @@ type Turn[S any] struct {
 
 // Observe takes in a record that was read or written. Older ones change nothing.
 func (e *Core[S, E, F]) Observe(entry Entry) {
+	k := key{entry.Cluster, entry.Action}
+	if e.knows(k, entry.Revision) {
+		return // its own writes come back to it
+	}
 	r, state, err := decode[S](entry)
 	ours := slices.Contains(e.trade.Kinds, r.Action.Kind)
 	if err == nil && !ours {
@@ -38,7 +42,6 @@ func (e *Core[S, E, F]) Observe(entry Entry) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	k := key{entry.Cluster, entry.Action}
 	j, known := e.jobs[k]
 	if known && entry.Revision <= j.entry.Revision {
 		return
@@ -54,6 +57,14 @@ func (e *Core[S, E, F]) Observe(entry Entry) {
 	if r.Finished() && !j.busy {
 		delete(e.jobs, k)
 	}
+}
+
+// knows reports whether the record is known at a revision or a later one.
+func (e *Core[S, E, F]) knows(k key, revision uint64) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	j, known := e.jobs[k]
+	return known && revision <= j.entry.Revision
 }
 
 // Due picks the actions to give a turn now, oldest plan first, and marks them busy.

@@ -72,6 +72,10 @@ func (c *check) deciding(p *fleet.Plan, snap *fleet.Snapshot, stored time.Time, 
 			c.violate("S15", "made again from the same input, plan %s is %s (%v)", p.ID.Short(), again.ID.Short(), err)
 		}
 	}
+	const most = 16 // replicas that plan at once
+	if len(c.pending) > most {
+		clear(c.pending) // of plans that were lost
+	}
 	c.pending[p.ID] = &basis{snap, stored}
 }
 
@@ -79,7 +83,7 @@ func (c *check) deciding(p *fleet.Plan, snap *fleet.Snapshot, stored time.Time, 
 func (c *check) committed(p *fleet.Plan) {
 	c.plans++
 	b := c.pending[p.ID]
-	clear(c.pending)
+	delete(c.pending, p.ID)
 	if g := c.s.bus.generation; g != c.generation {
 		c.generation, c.last, c.lastRead, c.lostAt = g, "", time.Time{}, c.s.now
 	}
@@ -92,7 +96,9 @@ func (c *check) committed(p *fleet.Plan) {
 	c.last, c.lastRead = p.ID, p.ReadStartedAt
 	for i := range p.Actions {
 		c.actions[p.Actions[i].ID] = &known{action: p.Actions[i], generation: p.Generation}
-		c.planned(p, &p.Actions[i], b)
+		if b != nil {
+			c.planned(p, &p.Actions[i], b)
+		}
 	}
 	c.s.note("plan %s: %s", p.ID.Short(), inWords(p))
 }

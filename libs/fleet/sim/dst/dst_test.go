@@ -92,3 +92,17 @@ func firstDifference(a, b []byte) string {
 	}
 	return fmt.Sprintf("%d and %d lines", len(left), len(right))
 }
+
+// shortStory is long enough for most things to happen.
+const shortStory = 2 * time.Hour
+
+// changes are the calls of a history that change AWS.
+func changes(history []byte) string {
+	var calls []string
+	for line := range strings.SplitSeq(string(history), "\n") {
+		if _, what, ok := strings.Cut(line, " call "); ok {
+			calls = append(calls, what)
+		}
+	}
+	return strings.Join(calls, "\n")
+}

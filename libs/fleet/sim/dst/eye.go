@@ -41,7 +41,7 @@ func once[T any](e *eye, what string, read func() T) T {
 	return got
 }
 
-// changed is what happens to the world but in its history: tags, protections that end.
+// changed says that something has happened to the world.
 func (e *eye) changed() { e.version++ }
 
 func (e *eye) containerInstances() []snapshot.ContainerInstance {
@@ -391,7 +391,6 @@ const imageParameter = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recomme
 // newEye opens its eyes: it reads what does not change.
 func newEye(w *sim.World) *eye {
 	e := &eye{w: w, definitions: map[string]snapshot.TaskDefinition{}, read: map[string]remembered{}}
-	w.Record(func(sim.Entry) { e.version++ })
 	e.readCatalogue()
 	out := must(w.GetParameters(&sim.GetParametersInput{Names: []string{imageParameter}}))
 	e.images = []snapshot.Image{{Parameter: imageParameter, ID: out.Parameters[0].Value, Architecture: "x86_64"}}

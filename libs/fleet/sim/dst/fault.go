@@ -107,7 +107,7 @@ func (s *system) heal() {
 	for _, r := range s.replicas {
 		r.skew, r.stoppedUntil = 0, time.Time{}
 	}
-	for _, line := range []string{"plenty * *", "stall 0", "flaps 0", "consistency strong", "quota * on-demand 0", "quota * spot 0", "events drop 0%", "finish job"} {
+	for _, line := range []string{"plenty * *", "stall 0", "flaps 0", "consistency strong", "quota * on-demand 0", "quota * spot 0", "finish job"} {
 		s.script("%s", line)
 	}
 	for i := range s.story.services {

@@ -21,10 +21,7 @@ var faultList = []fault{
 		return true
 	}},
 	{id: "F11", what: "AWS throttles", every: time.Hour, lasts: 5 * time.Minute, chance: 0.3},
-	{id: "F12", what: "events are lost, doubled and late", every: time.Hour, inject: func(s *system, _ *fault) bool {
-		s.script("events drop 40%% duplicate 40%% reorder 30s of all for 20m")
-		return true
-	}},
+	{id: "F12", what: "events are lost, doubled and late", every: 30 * time.Minute, lasts: 30 * time.Minute, chance: 0.7},
 	{id: "F14", what: "the agents of a fifth of the instances disconnect", every: time.Hour, inject: disconnectMany},
 	{id: "F16", what: "prices cannot be read", every: time.Hour, lasts: 10 * time.Minute, chance: 0.5},
 	{id: "F18", what: "two planners append to one chain"}, // comes about by F3, F76 and F4

@@ -20,7 +20,7 @@ type Config struct {
 	Seed     uint64
 	Duration time.Duration // default 6 h; things go wrong in the first half of it
 	Replicas int           // of each service; default 2
-	Beat     time.Duration // of watchers and planners; default 15 s
+	Beat     time.Duration // of watchers and planners; default 30 s: half of the work is done in beats
 	Faults   []string      // IDs of those to inject; nil is all, empty none
 	Tasks    int           // that run at most, about; default enough for 30 instances
 }
@@ -59,7 +59,7 @@ type system struct {
 	faults   map[string]*fault
 	active   []string // IDs of those that are arranged for
 	story    *story
-	queue    string
+	events   *events
 
 	templates map[string]string
 	spots     []snapshot.SpotPrice
@@ -99,7 +99,7 @@ func newSystem(cfg Config) *system {
 		cfg.Replicas = 2
 	}
 	if cfg.Beat == 0 {
-		cfg.Beat = 15 * time.Second
+		cfg.Beat = 30 * time.Second
 	}
 	if cfg.Tasks == 0 {
 		cfg.Tasks = 110
@@ -108,9 +108,11 @@ func newSystem(cfg Config) *system {
 	s.world = must(sim.New(sim.Config{Seed: cfg.Seed}))
 	s.now = s.world.Now()
 	s.moved = s.world.Advance
-	s.queue = must(s.world.CreateQueue(&sim.CreateQueueInput{QueueName: "notices"})).QueueURL
-	s.mustRule()
-	s.eye = newEye(s.world)
+	s.eye, s.events = newEye(s.world), &events{s: s}
+	s.world.Record(func(e sim.Entry) {
+		s.eye.changed()
+		s.events.happened(e)
+	})
 	s.bus, s.cache, s.check = newBus(s), &cache{s: s, notices: map[fleet.InstanceID]snapshot.Notice{}}, newCheck(s)
 	s.faults = newFaults(cfg)
 	s.story = newStory(s)
@@ -190,13 +192,6 @@ func (s *system) spot() []snapshot.SpotPrice {
 		s.spots, s.spotsAt = s.eye.readSpot(), s.now
 	}
 	return s.spots
-}
-
-// mustRule lets events of EC2 into the queue.
-func (s *system) mustRule() {
-	must(s.world.PutRule(&sim.PutRuleInput{Name: "notices", EventPattern: `{"source":["aws.ec2"],"detail-type":["EC2 Spot Instance Interruption Warning","EC2 Instance Rebalance Recommendation"]}`, State: "ENABLED"}))
-	arn := must(s.world.GetQueueAttributes(&sim.GetQueueAttributesInput{QueueURL: s.queue, AttributeNames: []string{"QueueArn"}})).Attributes["QueueArn"]
-	must(s.world.PutTargets(&sim.PutTargetsInput{Rule: "notices", Targets: []sim.EventTarget{{ID: "queue", Arn: arn}}}))
 }
 
 // script carries out a statement of the world's own language.

@@ -1,13 +1,11 @@
 package dst
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/neap-project/neap/libs/fleet"
-	"github.com/neap-project/neap/libs/fleet/sim"
 	"github.com/neap-project/neap/libs/fleet/snapshot"
 )
 
@@ -32,7 +30,7 @@ func runWatcher(r *replica) {
 	})
 	r.spawn(func(t *thread) {
 		for {
-			t.sleep(between(r.rng, 4*time.Second, 6*time.Second))
+			r.s.events.wait(t)
 			w.hear()
 		}
 	})
@@ -41,37 +39,17 @@ func runWatcher(r *replica) {
 
 // hear takes in what EventBridge has to say, and shares it with the other replicas.
 func (w *watcher) hear() {
-	out, err := call(w.s, "sqs:ReceiveMessage", func() (*sim.ReceiveMessageOutput, error) {
-		return w.s.world.ReceiveMessage(&sim.ReceiveMessageInput{QueueURL: w.s.queue, MaxNumberOfMessages: 10})
-	})
+	heard, err := call(w.s, "sqs:ReceiveMessage", func() ([]snapshot.Notice, error) { return w.s.events.receive(), nil })
 	if err != nil {
 		return
 	}
-	for _, m := range out.Messages {
-		var e struct {
-			Kind   string    `json:"detail-type"`
-			Time   time.Time `json:"time"`
-			Detail struct {
-				Instance fleet.InstanceID `json:"instance-id"`
-			} `json:"detail"`
+	for _, n := range heard {
+		if w.notices[n.Instance].Kind != fleet.NoticeInterruption {
+			w.notices[n.Instance] = n
+			w.s.cache.put(n)
 		}
-		if json.Unmarshal([]byte(m.Body), &e) == nil {
-			kind := map[string]fleet.NoticeKind{
-				"EC2 Spot Instance Interruption Warning": fleet.NoticeInterruption,
-				"EC2 Instance Rebalance Recommendation":  fleet.NoticeRebalance,
-			}[e.Kind]
-			if kind != "" && w.notices[e.Detail.Instance].Kind != fleet.NoticeInterruption {
-				n := snapshot.Notice{Instance: e.Detail.Instance, Kind: kind, At: e.Time}
-				w.notices[n.Instance] = n
-				w.s.cache.put(n)
-			}
-		}
-		_, _ = call(w.s, "sqs:DeleteMessage", func() (*sim.QueueDone, error) {
-			_, err := w.s.world.DeleteMessage(&sim.DeleteMessageInput{QueueURL: w.s.queue, ReceiptHandle: m.ReceiptHandle})
-			return nil, err
-		})
 	}
-	if len(out.Messages) > 0 && w.s.bus.holds("watch") {
+	if len(heard) > 0 && w.s.bus.holds("watch") {
 		w.sweep()
 	}
 }
