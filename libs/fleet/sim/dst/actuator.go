@@ -76,7 +76,7 @@ func (a *actuator) freeze(ctx context.Context, job execute.Job) (action.Event, e
 	if why != "" {
 		return action.Frozen{Now: s.now, Class: fleet.FailureStale, Message: why}, nil
 	}
-	request, err := json.Marshal(a.request(job))
+	request, err := json.Marshal(a.request(job)) //nolint:gosec // a client token is no secret
 	return action.Frozen{Now: s.now, Request: request, Class: classOf(err), Message: text(err)}, nil
 }
 
@@ -88,8 +88,12 @@ func (a *actuator) request(job execute.Job) *sim.CreateFleetInput {
 		config.Overrides = append(config.Overrides, sim.FleetOverride{InstanceType: string(o.Type), SubnetID: string(o.Subnet), ImageID: string(o.ImageID)})
 	}
 	tags := []sim.Tag{
-		{Key: fleet.TagOwner, Value: installation}, {Key: fleet.TagCluster, Value: cluster}, {Key: fleet.TagAction, Value: string(job.Action.ID)},
-		{Key: fleet.TagPlan, Value: string(job.Plan)}, {Key: fleet.TagLaunchSpec, Value: string(l.Spec.Name)}, {Key: fleet.TagGeneration, Value: fmt.Sprint(job.Generation)},
+		{Key: fleet.TagOwner, Value: installation},
+		{Key: fleet.TagCluster, Value: cluster},
+		{Key: fleet.TagAction, Value: string(job.Action.ID)},
+		{Key: fleet.TagPlan, Value: string(job.Plan)},
+		{Key: fleet.TagLaunchSpec, Value: string(l.Spec.Name)},
+		{Key: fleet.TagGeneration, Value: fmt.Sprint(job.Generation)},
 	}
 	return &sim.CreateFleetInput{
 		Type: "instant", ClientToken: string(job.Action.ID), LaunchTemplateConfigs: []sim.FleetLaunchTemplateConfig{config},

@@ -181,7 +181,9 @@ func (e *eye) readPrice(name string) {
 		if err := json.Unmarshal([]byte(text), &item); err != nil {
 			panic(err)
 		}
+		//neap:unordered there is one term with one price
 		for _, offer := range item.Terms["OnDemand"] {
+			//neap:unordered there is one
 			for _, dimension := range offer.PriceDimensions {
 				usd := must(strconv.ParseFloat(dimension.PricePerUnit["USD"], 64))
 				e.catalogue.Prices = append(e.catalogue.Prices, snapshot.Price{Type: name, OnDemand: fleet.USD(usd)})

@@ -85,8 +85,8 @@ type thread struct {
 // killed unwinds a thread whose process has been killed.
 type killed struct{}
 
-// spawn starts a thread of a replica, a moment later.
-func (k *kernel) spawn(of *replica, body func(*thread)) *thread {
+// launch starts a thread of a replica, a moment later.
+func (k *kernel) launch(of *replica, body func(*thread)) *thread {
 	t := &thread{k: k, of: of}
 	t.next, t.stop = iter.Pull(func(yield func(time.Duration) bool) {
 		defer func() {

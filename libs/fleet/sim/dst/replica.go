@@ -77,7 +77,7 @@ func (r *replica) ended(t *thread) {
 }
 
 // spawn starts a thread of this life.
-func (r *replica) spawn(body func(*thread)) *thread { return r.s.kernel.spawn(r, body) }
+func (r *replica) spawn(body func(*thread)) *thread { return r.s.launch(r, body) }
 
 // between draws a duration.
 func between(rng *rand.Rand, least, most time.Duration) time.Duration {

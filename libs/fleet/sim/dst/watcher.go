@@ -15,7 +15,6 @@ type watcher struct {
 	r       *replica
 	notices map[fleet.InstanceID]snapshot.Notice
 	learned []fleet.Learned
-	last    snapshot.Input // the sections that were read last
 }
 
 func runWatcher(r *replica) {
