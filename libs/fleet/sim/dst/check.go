@@ -37,7 +37,8 @@ type known struct {
 	intents    int
 	phase      string
 	changes    int
-	over       bool
+	over       bool // its final outcome was published
+	ends       bool // its record has an end
 }
 
 // basis is what a plan was made from, as far as the checks need it.
@@ -148,6 +149,11 @@ func (c *check) transition(entry execute.Entry) {
 	if k == nil {
 		return
 	}
+	ends := bytes.Contains(entry.Value, []byte(`"end":{`))
+	if k.ends && !ends {
+		c.violate("S4", "the record of %s, which was over, begins again: a compare-and-set was ignored", entry.Action.Short())
+	}
+	k.ends = ends
 	_, rest, found := bytes.Cut(entry.Value, []byte(`"state":{"phase":"`))
 	if !found {
 		return
@@ -255,34 +261,23 @@ func (c *check) issueDrain(job execute.Job, inst *sim.InstanceTruth, truth *sim.
 		c.violate("S11", "drain %s of %s, which has %d protected tasks", job.Action.ID.Short(), inst.ID, inst.Protected)
 	}
 	if n := inst.Groups["family:job"]; n > 0 && !recent {
-		c.note("S11", n) // a job may have been placed since the look
+		c.violate("S11", "drain %s of %s, which has %d standalone tasks", job.Action.ID.Short(), inst.ID, n)
 	}
-	live, active, leaving := 0, 0, 0
+	live, leaving := 0, 0
 	for i := range truth.Instances {
 		other := &truth.Instances[i]
 		if slices.Contains(ended, other.State) {
 			continue
 		}
 		live++
-		switch other.Status {
-		case "ACTIVE":
-			active++
-		case "DRAINING":
-			if c.voluntary(other.ID) {
-				leaving++
-			}
+		if other.Status == "DRAINING" && c.voluntary(other.ID) {
+			leaving++
 		}
-	}
-	if active-1 < policy.Limits.MinInstances && c.s.now.Sub(c.lostAt) > 30*time.Minute {
-		c.note("S5", active) // others may have gone since the plan: what is left is launched anew
 	}
 	if most := max(1, live*policy.ScaleDown.MaxPercentage/100) + 2; leaving+1 > most {
 		c.violate("S3", "drain %s: %d instances leave at once, and %d of %d may", job.Action.ID.Short(), leaving+1, most, live)
 	}
 }
-
-// note counts what is worth a look and no violation by itself.
-func (c *check) note(invariant string, n int) { c.s.note("worth a look: %s %d", invariant, n) }
 
 // voluntary reports whether an instance is being emptied by choice.
 func (c *check) voluntary(id string) bool {

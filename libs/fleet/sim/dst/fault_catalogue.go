@@ -92,12 +92,13 @@ var faultList = []fault{
 		r.halt(between(f.rng, 25*time.Second, 3*time.Minute))
 		return true
 	}},
-	{id: "F55", what: "a task is protected", every: 15 * time.Minute, inject: func(s *system, f *fault) bool {
+	{id: "F55", what: "a task is protected", every: 6 * time.Minute, inject: func(s *system, f *fault) bool {
 		s.check.protectedAt = s.now
 		s.script("protect %s count %d for %dm", s.story.services[f.rng.IntN(len(s.story.services))].name, 1+f.rng.IntN(5), 2+f.rng.IntN(30))
 		return true
 	}},
-	{id: "F56", what: "standalone tasks run", every: 20 * time.Minute, inject: func(s *system, f *fault) bool {
+	{id: "F56", what: "standalone tasks run", every: 8 * time.Minute, inject: func(s *system, f *fault) bool {
+		s.check.protectedAt = s.now
 		s.script("run job count %d for %dm", 1+f.rng.IntN(4), 5+f.rng.IntN(30))
 		return true
 	}},
