@@ -574,6 +574,8 @@ func TestPauseStopsDrains(t *testing.T) {
 	r := open(t, 2, 1)
 	r.start()
 	p, id, _ := r.stuck(func(d *fleet.Drain) { d.Timeout = fleet.Duration(2 * time.Minute) })
+	const begun = 3 // calls: the mark, DRAINING, the mark once more
+	r.Eventually("the drain has begun", func() bool { return len(r.calls()) >= begun })
 	if err := r.Bus.Control().Pause(t.Context(), executortest.Cluster, "a person", "to look"); err != nil {
 		t.Fatal(err)
 	}
