@@ -30,8 +30,7 @@ NO_RACE := (^github.com/neap-project/neap$$|/neap/libs/fleet(/|$$)|/neap/test/(l
 
 EACH := scripts/each-module
 
-.PHONY: help demo test test-long test-plain test-race vet fmt-check modules lint fmt tidy build chaos bench fuzz golden tools deps clean
-.PHONY: help demo test test-long test-plain test-race simulate vet fmt-check modules lint fmt tidy build bench fuzz golden tools deps clean
+.PHONY: help demo test test-long test-plain test-race vet fmt-check modules lint fmt tidy build simulate chaos bench fuzz golden tools deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
