@@ -101,7 +101,7 @@ func storyNamed(name string) (story, error) {
 		}
 		names = append(names, s.name)
 	}
-	return story{}, fmt.Errorf("%w: --scenario %q is unknown; use %s (neap demo --list tells what each shows)", fleet.ErrInvalid, name, strings.Join(names, ", "))
+	return story{}, fmt.Errorf("%w: --scenario %q is unknown; use one of %s (neap demo --list tells what each shows)", fleet.ErrInvalid, name, strings.Join(names, ", "))
 }
 
 func tasksWaited() expectation {
