@@ -44,6 +44,14 @@ func (o *observer) note(at time.Time, kind, format string, args ...any) {
 	o.scene.log = o.events
 }
 
+// ownTime is what the processes of the demo may need of this machine's time between a cause
+// and its effect. It is simulated time that no installation takes: at --speed 45 the two
+// seconds of a busy machine are a minute and a half of the story.
+const ownTime = 2 * time.Second
+
+// ownTime is the same in simulated time.
+func (o *observer) ownTime() time.Duration { return time.Duration(o.scene.speed * float64(ownTime)) }
+
 // begin starts a chapter.
 func (o *observer) begin(number, of int, title string) {
 	o.scene.chapter, o.scene.chapters, o.scene.title = number, of, title

@@ -123,7 +123,9 @@ func headroomKept() expectation {
 
 // placedWithin: the longest that tasks were without a place in this chapter.
 func placedWithin(d time.Duration) expectation {
-	return expectation{fmt.Sprintf("no task was without a place for longer than %s", d), func(o *observer) bool { return o.waitedLongest <= d }}
+	return expectation{fmt.Sprintf("no task was without a place for longer than %s, besides %s of this machine's time", d, ownTime), func(o *observer) bool {
+		return o.waitedLongest <= d+o.ownTime()
+	}}
 }
 
 // warnedAreGone: EC2 has warned of so many instances, and none of them lives any more.

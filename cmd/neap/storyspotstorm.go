@@ -73,10 +73,10 @@ const spotWanted = 80
 
 // drainedAtOnce: whatever EC2 warned of took no tasks soon after.
 func drainedAtOnce() expectation {
-	return expectation{fmt.Sprintf("each of them was drained within %s of the warning", drainsWithin), func(o *observer) bool {
+	return expectation{fmt.Sprintf("each of them was drained within %s of the warning, besides %s of this machine's time", drainsWithin, ownTime), func(o *observer) bool {
 		for id, at := range o.past.warned {
 			drained, ok := o.past.drained[id]
-			if !ok || drained.Sub(at) > drainsWithin {
+			if !ok || drained.Sub(at) > drainsWithin+o.ownTime() {
 				return false
 			}
 		}
