@@ -143,15 +143,21 @@ func (a *actuator) send(job execute.Job, request []byte) (action.Event, error) {
 
 // template makes the launch template of a launch, once.
 func (s *system) template(l *fleet.Launch) string {
-	key := string(l.Spec.Name) + "-" + string(l.Lifecycle)
+	key, data := string(l.Spec.Name)+"-"+string(l.Lifecycle), userData(l)
+	if s.open("F48") { // an image that does not heed them: the attributes are left to PutAttributes
+		key, data = key+"-bare", bareUserData
+	}
 	if s.templates[key] == "" {
 		out := must(s.world.CreateLaunchTemplate(&sim.CreateLaunchTemplateInput{
-			LaunchTemplateName: key, LaunchTemplateData: sim.RequestLaunchTemplateData{UserData: userData(l)},
+			LaunchTemplateName: key, LaunchTemplateData: sim.RequestLaunchTemplateData{UserData: data},
 		}))
 		s.templates[key] = out.LaunchTemplate.LaunchTemplateID
 	}
 	return s.templates[key]
 }
+
+// bareUserData has an instance join the cluster, and no more.
+var bareUserData = base64.StdEncoding.EncodeToString([]byte("#!/bin/bash\necho ECS_CLUSTER=" + cluster + " >> /etc/ecs/ecs.config\n"))
 
 func userData(l *fleet.Launch) string {
 	alias := map[fleet.Lifecycle]string{fleet.Spot: "spot", fleet.OnDemand: "od"}[l.Lifecycle]

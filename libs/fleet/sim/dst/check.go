@@ -310,13 +310,22 @@ func (c *check) regularly() {
 
 // atRest checks that everything has come to rest.
 func (c *check) atRest() {
-	s := c.s
-	truth := s.world.Truth()
-	c.regularly()
+	for _, v := range c.unrest() {
+		c.violate(v.Invariant, "%s", v.What)
+	}
+}
+
+// unrest is what is not at rest.
+func (c *check) unrest() []Violation {
+	var found []Violation
+	add := func(invariant, format string, args ...any) {
+		found = append(found, Violation{invariant, c.s.now, fmt.Sprintf(format, args...)})
+	}
+	truth := c.s.world.Truth()
 	for _, svc := range truth.Clusters[0].Services {
 		more := svc.Name == daemonName && svc.Running > svc.Desired // ECS counts those that a person drains
 		if svc.Running != svc.Desired && !more || svc.Pending > 0 {
-			c.violate("L1", "service %s: %d desired, %d running, %d pending", svc.Name, svc.Desired, svc.Running, svc.Pending)
+			add("L1", "service %s: %d desired, %d running, %d pending", svc.Name, svc.Desired, svc.Running, svc.Pending)
 		}
 	}
 	for i := range truth.Instances {
@@ -325,18 +334,19 @@ func (c *check) atRest() {
 			continue
 		}
 		if inst.Status == "" && inst.Action != "" {
-			c.violate("L4", "instance %s has not registered: %s %s", inst.ID, inst.State, inst.Trouble)
+			add("L4", "instance %s has not registered: %s %s", inst.ID, inst.State, inst.Trouble)
 		}
 		if inst.Status == "DRAINING" {
-			c.violate("L5", "instance %s is still DRAINING, with %d tasks", inst.ID, inst.Tasks)
+			add("L5", "instance %s is still DRAINING, with %d tasks", inst.ID, inst.Tasks)
 		}
 	}
-	for _, entry := range s.bus.records() {
+	for _, entry := range c.s.bus.records() {
 		var r execute.Record
 		if err := entry.Decode(&r); err != nil || !r.Finished() && r.Closed == nil {
-			c.violate("L3", "%s %s has not ended: %s", r.Action.Kind, entry.Action.Short(), r.State)
+			add("L3", "%s %s has not ended: %s", r.Action.Kind, entry.Action.Short(), r.State)
 		}
 	}
+	return found
 }
 
 // inWords is a plan in a line.

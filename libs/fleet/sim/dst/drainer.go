@@ -59,6 +59,9 @@ func (c calls) SetActive(_ context.Context, _ fleet.ClusterName, ci fleet.Contai
 }
 
 func (c calls) setState(ci fleet.ContainerInstanceID, status string) error {
+	if status == "DRAINING" && c.s.hit("F58") {
+		c.s.land(ci)
+	}
 	out, err := mutate(c.s, "ecs:UpdateContainerInstancesState", c.job, c.id, func() (*sim.UpdateContainerInstancesStateOutput, error) {
 		return c.s.world.UpdateContainerInstancesState(&sim.UpdateContainerInstancesStateInput{Cluster: cluster, ContainerInstances: []string{string(ci)}, Status: status})
 	})
@@ -95,7 +98,6 @@ func (c calls) Deregister(_ context.Context, _ fleet.ClusterName, ci fleet.Conta
 	case strings.Contains(words, "not found"), strings.Contains(words, "inactive"):
 		return nil
 	case strings.Contains(words, "running tasks"), strings.Contains(words, "tasks running"):
-		c.s.count("F58")
 		return fmt.Errorf("%w: %w", fleet.ErrTasksRunning, err)
 	}
 	return err

@@ -68,10 +68,16 @@ func (s *system) strike(f *fault) {
 	}
 }
 
+// open reports whether the window of a fault is open.
+func (s *system) open(id string) bool {
+	f := s.faults[id]
+	return f != nil && s.now.Before(f.until)
+}
+
 // hit reports whether a fault hits what is just happening, and counts it.
 func (s *system) hit(id string) bool {
 	f := s.faults[id]
-	if f == nil || !s.now.Before(f.until) || f.rng.Float64() >= f.chance {
+	if !s.open(id) || f.rng.Float64() >= f.chance {
 		return false
 	}
 	f.count++

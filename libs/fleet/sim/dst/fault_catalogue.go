@@ -72,7 +72,7 @@ var faultList = []fault{
 		return true
 	}},
 	{id: "F46", what: "an instance dies while it is pending", every: 20 * time.Minute, inject: killPending},
-	{id: "F48", what: "attributes cannot be put", every: time.Hour, lasts: 10 * time.Minute, chance: 1},
+	{id: "F48", what: "attributes cannot be put", every: 30 * time.Minute, lasts: 15 * time.Minute, chance: 1},
 	{id: "F49", what: "access is denied", every: 2 * time.Hour, lasts: 5 * time.Minute, chance: 0.7},
 	{id: "F50", what: "a person terminates an instance", every: time.Hour, inject: func(s *system, _ *fault) bool {
 		if len(s.world.ActiveInstances(cluster, 1)) == 0 {
@@ -102,7 +102,7 @@ var faultList = []fault{
 		s.script("run job count %d for %dm", 1+f.rng.IntN(4), 5+f.rng.IntN(30))
 		return true
 	}},
-	{id: "F58", what: "a task lands on an instance that was empty"}, // comes about by itself
+	{id: "F58", what: "a task lands on an instance that is about to drain", every: 20 * time.Minute, lasts: 15 * time.Minute, chance: 0.5},
 	{id: "F60", what: "an instance cannot be terminated", every: time.Hour, lasts: 10 * time.Minute, chance: 1},
 	{id: "F62", what: "a spot instance is taken", every: 20 * time.Minute, inject: func(s *system, _ *fault) bool { return interrupt(s, 1) }},
 	{id: "F63", what: "many spot instances are taken at once", every: 3 * time.Hour, inject: func(s *system, _ *fault) bool { return interrupt(s, 8) }},

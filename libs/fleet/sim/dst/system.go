@@ -79,9 +79,10 @@ func Run(cfg Config) Result {
 	s.at(start.Add(s.cfg.Duration/2), s.heal)
 	s.at(start.Add(time.Minute), s.check.regularly)
 	s.at(start.Add(time.Minute), s.minutely)
-	s.run(start.Add(s.cfg.Duration), func() bool { return len(s.check.violations) > 0 })
-	if len(s.check.violations) == 0 {
-		s.check.atRest()
+	violated := func() bool { return len(s.check.violations) > 0 }
+	s.run(start.Add(s.cfg.Duration), violated)
+	if !violated() {
+		s.settle(violated)
 	}
 	for _, r := range s.replicas { // threads end with the story
 		for _, t := range r.threads {
@@ -89,6 +90,21 @@ func Run(cfg Config) Result {
 		}
 	}
 	return s.result()
+}
+
+// inMotion is how long what has begun may go on when the story ends: the cluster is packed
+// tighter to the last, and the longest drain that a story's policy allows takes 15 minutes.
+const inMotion = 30 * time.Minute
+
+// settle plays on to a moment at which all is at rest, and says what is not if there is none.
+func (s *system) settle(violated func() bool) {
+	s.check.regularly()
+	for last := s.now.Add(inMotion); !violated() && s.now.Before(last) && len(s.check.unrest()) > 0; {
+		s.run(s.now.Add(s.cfg.Beat), violated)
+	}
+	if !violated() {
+		s.check.atRest()
+	}
 }
 
 func newSystem(cfg Config) *system {
@@ -202,6 +218,15 @@ func (s *system) script(format string, args ...any) {
 	if err := must(sim.ParseScript(line)).Run(s.world); err != nil {
 		s.note("world: %v", err)
 	}
+}
+
+// land starts a standalone task on an instance.
+func (s *system) land(ci fleet.ContainerInstanceID) {
+	s.check.protectedAt = s.now
+	out, err := s.world.StartTask(&sim.StartTaskInput{Cluster: cluster, TaskDefinition: "job", ContainerInstances: []string{string(ci)}})
+	s.note("world: a job starts on %s: %d tasks, %v", ci, len(out.Tasks), err)
+	s.eye.changed()
+	s.after(10*time.Minute, func() { s.script("finish job count 1") })
 }
 
 // minutely looks anew once in a while: some things end by themselves, such as protections.
