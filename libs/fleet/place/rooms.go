@@ -62,8 +62,9 @@ func newRooms(n int, leaf func(int) space) rooms {
 	for i := range n {
 		r.most[r.base+i] = leaf(i)
 	}
+	closed := spaceOf(none)
 	for v := r.base + n; v < len(r.most); v++ {
-		r.most[v] = spaceOf(none)
+		r.most[v] = closed
 	}
 	for v := r.base - 1; v >= 1; v-- {
 		r.most[v] = larger(&r.most[2*v], &r.most[2*v+1])

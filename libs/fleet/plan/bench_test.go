@@ -234,7 +234,7 @@ func benchmarkMake(b *testing.B, name string, c shape) (p fleet.Plan) {
 }
 
 // processor is the time that all cores have given to this process.
-func processor(b *testing.B) time.Duration {
+func processor(b testing.TB) time.Duration {
 	b.Helper()
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {

@@ -188,7 +188,7 @@ func (d *draft) tasksBut(i int, except bond) int {
 // nearest says why a task of an instance fits on no other: on the one where least is
 // lacking. Looking at all of them takes O(n), and so only the first few are told in full.
 func (d *draft) nearest(from int, t *place.Task) string {
-	const most = 100 // past these the words would cost more than the decision
+	const most = 40 // past these the words would cost more than the decision
 	if d.explained++; d.explained > most && d.asked == nil {
 		return "no other instance has room for it"
 	}

@@ -109,7 +109,7 @@ func (d *draft) candidates() []drain {
 			awaited[p.node] += p.count
 		}
 	}
-	var list []drain
+	list := make([]drain, 0, len(d.snap.Instances))
 	for i := range d.snap.Instances {
 		inst := &d.snap.Instances[i]
 		if d.states[i] == gone || d.states[i] == leaving || d.states[i] == late || d.acted[inst.ID] {

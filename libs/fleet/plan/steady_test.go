@@ -6,7 +6,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -149,9 +148,9 @@ func (w *town) look(now time.Time) {
 // live makes a plan and does what it says. It reports whether that was anything.
 func (w *town) live(tb testing.TB, now time.Time) bool {
 	w.look(now)
-	began := cpuTime()
+	began := processor(tb)
 	p := plan.Make(w.snap, w.pol, w.mem)
-	w.took += cpuTime() - began
+	w.took += processor(tb) - began
 	w.mem = outcome.Remember(w.mem, &p)
 	drains := map[fleet.InstanceID]bool{}
 	for _, a := range p.Actions {
@@ -382,13 +381,4 @@ func BenchmarkConsolidate(b *testing.B) {
 			})
 		}
 	}
-}
-
-// cpuTime is what the process has used of the processors.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
