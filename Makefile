@@ -30,7 +30,10 @@ NO_RACE := (^github.com/neap-project/neap$$|/neap/libs/fleet(/|$$)|/neap/test/(l
 
 EACH := scripts/each-module
 
-.PHONY: help demo test test-long test-plain test-race vet fmt-check modules lint fmt tidy build simulate chaos bench fuzz golden tools deps clean
+IMAGES       ?= watcher planner actuator drainer neap
+IMAGE_PREFIX ?= neap/
+
+.PHONY: help demo images test test-long test-plain test-race vet fmt-check modules lint fmt tidy build simulate chaos bench fuzz golden tools deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
@@ -84,6 +87,12 @@ build: ## build every command into bin/
 
 chaos: deps ## a storm of kills, cuts and outages (FOR=30m) of a random seed over a real installation
 	$(GO) test ./test/chaos -count 1 -v -timeout 0 -seed 0 -for $(FOR)
+
+images: ## build a container image of every service and of neap itself (IMAGES, IMAGE_PREFIX)
+	for service in $(IMAGES); do \
+		docker build --build-arg SERVICE=$$service --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
+			-t $(IMAGE_PREFIX)$$service:$(VERSION) -t $(IMAGE_PREFIX)$$service:latest .; \
+	done
 
 bench: ## run the benchmarks (BENCH=regexp)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m work

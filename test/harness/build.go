@@ -44,12 +44,14 @@ func Main(m *testing.M, more ...string) {
 }
 
 func build(dir string, more []string) error {
-	args := []string{"build", "-o", dir + string(filepath.Separator), module + "/cmd/neap"}
+	// As they are in their images, so that what is tested is what is shipped.
+	args := []string{"build", "-trimpath", "-o", dir + string(filepath.Separator), module + "/cmd/neap"}
 	for _, name := range Services {
 		args = append(args, module+"/services/"+name+"/cmd/"+name)
 	}
 	cmd := exec.Command("go", append(args, more...)...)
 	cmd.Dir = filepath.Join("..", "..")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the binaries: %w\n%s", err, out)
 	}
