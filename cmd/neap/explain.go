@@ -127,6 +127,9 @@ func (f *evidenceFlags) fromBus(ctx context.Context, b *bus.Bus) (*evidence, err
 	if mem.Pause, err = b.Control().Paused(ctx, cluster); err != nil {
 		return nil, err
 	}
+	if mem.Roll, err = b.Control().Roll(ctx, cluster); err != nil {
+		return nil, err
+	}
 	mem.Generation = b.Generation()
 	e.decide(&pol, mem)
 	return e, nil

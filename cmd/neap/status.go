@@ -52,6 +52,8 @@ type clusterStatus struct {
 	Standing    *fleet.Standing   `json:"standing,omitempty"`
 	Ratio       float64           `json:"ratio,omitempty"` // of the standing: cost as a multiple of the bound
 	Protected   []protection      `json:"protected,omitempty"`
+	Drifted     int               `json:"drifted,omitempty"` // instances that are not what their launch spec would launch now
+	Roll        *rollStatus       `json:"roll,omitempty"`
 	Problem     string            `json:"problem,omitempty"`
 }
 
@@ -150,6 +152,9 @@ func lookAt(ctx context.Context, b *bus.Bus, cluster fleet.ClusterName) clusterS
 	case ok:
 		one.LastPlan = &plan
 	}
+	if one.Roll, one.Drifted, err = rollOf(ctx, b, cluster); err != nil && len(problems) == 0 {
+		problems = append(problems, err)
+	}
 	if err := errors.Join(problems...); err != nil {
 		one.Problem = err.Error()
 	}
@@ -183,6 +188,12 @@ func (s *status) table() []byte {
 			cells[7] = fmt.Sprintf("%s: %s, %s", p.ID.Short(), p.MadeAt.UTC().Format(time.RFC3339), count(len(p.Actions), "action"))
 		}
 		t.row(cells...)
+		if one.Roll != nil {
+			t.row("", "roll: "+one.Roll.String())
+		}
+		if one.Drifted > 0 {
+			t.row("", "drifted: "+count(one.Drifted, "instance")+" would be launched otherwise now; neap roll start --drifted replaces them")
+		}
 		for _, p := range one.Protected {
 			t.row("", "protected: "+string(p.Instance)+": "+p.String())
 		}

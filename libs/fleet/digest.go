@@ -149,6 +149,7 @@ func (t *tableWriter) instance(i *Instance) {
 	t.text(`,"launchSpec":`, string(i.LaunchSpec))
 	t.text(`,"action":`, string(i.Action))
 	t.text(`,"drain":`, string(i.Drain))
+	t.text(`,"spec":`, i.Spec)
 	t.time(`,"launchedAt":`, i.LaunchedAt)
 	t.time(`,"registeredAt":`, i.RegisteredAt)
 	if i.AgentConnected {

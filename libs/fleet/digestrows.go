@@ -41,7 +41,7 @@ func (h *rowHasher) count(b []byte, c *TaskCount) []byte {
 func (h *rowHasher) instance(b []byte, i *Instance) []byte {
 	b = texts(b, string(i.ID), string(i.ContainerInstance), string(i.Status), string(i.Type), string(i.Zone), string(i.Subnet),
 		string(i.Lifecycle), string(i.Architecture), string(i.Image), i.AutoScalingGroup, i.CapacityProvider, i.Owner,
-		string(i.LaunchSpec), string(i.Action), string(i.Drain), i.AgentVersion, i.Protected)
+		string(i.LaunchSpec), string(i.Action), string(i.Drain), i.Spec, i.AgentVersion, i.Protected)
 	b = moments(b, i.LaunchedAt, i.RegisteredAt)
 	b = flags(b, i.AgentConnected, i.Impaired, len(i.OwnAttributes) > 0, len(i.UsedPorts) > 0, i.Notice != (Notice{}))
 	b = numbers(b, int64(i.Attributes),

@@ -27,6 +27,8 @@ type Memory struct {
 	LaunchedAt time.Time     `json:"launchedAt,omitzero"` // last launch that was planned
 	RemovedAt  time.Time     `json:"removedAt,omitzero"`  // last removal that was planned
 	Removed    []Removed     `json:"removed,omitempty"`   // removals of the last while, of our own will, in the order they were planned
+	Roll       Roll          `json:"roll,omitzero"`       // that a person asks for
+	Rolling    Rolling       `json:"rolling,omitzero"`    // of the last plan
 
 	// Effort is how long to look for cheaper instances. It is not remembered: whoever asks
 	// for a plan chooses it, and the plan says it.

@@ -33,6 +33,7 @@ type Plan struct {
 	Unhealthy []Unhealthy   `json:"unhealthy,omitempty"` // instances that do not work, and since when
 	Saving    Saving        `json:"saving,omitzero"`     // since when the cluster could cost less on other instances
 	Replacing Replacing     `json:"replacing,omitzero"`  // instances that give way to cheaper ones
+	Rolling   Rolling       `json:"rolling,omitzero"`    // instances that give way to new ones of the same kind
 	Demand    []UnmetDemand `json:"demand,omitempty"`    // what waits, and what became of it
 	Services  []SeenService `json:"services,omitempty"`  // what the next plan has to know of them, sorted by service
 	Summary   Summary       `json:"summary"`
@@ -44,6 +45,7 @@ type Summary struct {
 	Instances       int   `json:"instances"`
 	Launching       int   `json:"launching"` // launched or planned, not registered yet
 	Draining        int   `json:"draining"`
+	Drifted         int   `json:"drifted,omitempty"` // not what their launch spec would launch now
 	TasksRunning    int   `json:"tasksRunning"`
 	TasksWaiting    int   `json:"tasksWaiting"`    // wanted and not placed
 	TasksFitNow     int   `json:"tasksFitNow"`     // of these: fit on what is there or booting; ECS will place them
@@ -161,6 +163,7 @@ type Drain struct {
 	Timeout           Duration            `json:"timeout"`
 	OnTimeout         OnTimeout           `json:"onTimeout"`
 	StandaloneTasks   bool                `json:"standaloneTasks,omitempty"` // the policy allows losing them
+	RestrictedTasks   bool                `json:"restrictedTasks,omitempty"` // a roll moves those too that a tag keeps
 }
 
 // Restore sets a draining instance active again.

@@ -21,6 +21,7 @@ type Policy struct {
 	ScaleDown   ScaleDown       `json:"scaleDown,omitzero" desc:"when and how fast instances are removed"`
 	Drain       DrainPolicy     `json:"drain,omitzero" desc:"how an instance is emptied"`
 	Schedules   Schedules       `json:"schedules,omitzero" desc:"times at which the cluster is down"`
+	Rolls       Rolls           `json:"rolls,omitzero" desc:"which instances are replaced by new ones of the same kind without anybody asking for it"`
 	Unhealthy   UnhealthyPolicy `json:"unhealthy,omitzero" desc:"what becomes of instances that do not work"`
 	Boot        BootPolicy      `json:"boot,omitzero" desc:"what is expected of a new instance"`
 	LaunchSpecs []LaunchSpec    `json:"launchSpecs" desc:"what instances may be launched from; unset fields are taken from the first one"`
@@ -388,6 +389,7 @@ func (p Policy) WithDefaults() Policy {
 	p.Unhealthy.After = or(p.Unhealthy.After, Duration(defaultUnhealthyAfter))
 	p.Boot.Timeout = or(p.Boot.Timeout, Duration(defaultBootTimeout))
 	p.Boot.WindowsTimeout = or(p.Boot.WindowsTimeout, Duration(defaultWindowsBoot))
+	p.Rolls.Drift, p.Rolls.RollPace = or(p.Rolls.Drift, DriftReport), p.Rolls.WithDefaults()
 	if len(p.Attributes.RestrictTags) == 0 {
 		p.Attributes.RestrictTags = []string{"neap.dev/restrict-scale-down", "spotinst.io/restrict-scale-down"}
 	}

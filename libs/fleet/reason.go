@@ -98,6 +98,13 @@ const (
 	ReasonOnlyEmpty    ReasonCode = "only-empty"      // kept: its launch spec lets only empty instances go
 	ReasonShutdown     ReasonCode = "shutdown"        // drain, no launch: the policy wants no instance at this time of the week
 	ReasonFlap         ReasonCode = "flap"            // no launch: as much was removed a moment ago
+	ReasonRoll         ReasonCode = "roll"            // launch: a roll replaces instances
+	ReasonRolled       ReasonCode = "rolled"          // drain: a roll replaces it, and its tasks have room
+	ReasonRollTurn     ReasonCode = "roll-turn"       // kept: a roll will replace it
+	ReasonRollHolds    ReasonCode = "roll-holds"      // kept: a roll is under way
+	ReasonRollBlocked  ReasonCode = "roll-blocked"    // kept: a roll cannot replace it
+	ReasonRollWaits    ReasonCode = "roll-waits"      // no launch, no drain: a roll cannot go on
+	ReasonDrifted      ReasonCode = "drifted"         // kept: it is not what its launch spec would launch now
 	ReasonReplacing    ReasonCode = "replacing"       // kept: a replacement of others comes first, and moves its tasks as well
 	ReasonStarting     ReasonCode = "starting"        // here: it was launched a moment ago
 	ReasonUnderWay     ReasonCode = "under-way"       // here: it is on its way out, or back
@@ -169,6 +176,13 @@ var words = map[ReasonCode]string{
 	ReasonReplacing:    "it could go; {instances} instances are being replaced by cheaper ones, and its tasks would move twice",
 	ReasonStarting:     "it was launched {age} ago and has yet to register; it has {timeout} for that",
 	ReasonUnderWay:     "it {what}: {why}",
+	ReasonRoll:         "roll {roll} replaces {instances} instances; {tasks} tasks move",
+	ReasonRolled:       "roll {roll} replaces it and its {tasks} tasks fit elsewhere{drift}",
+	ReasonRollTurn:     "roll {roll} replaces it: {why}{drift}",
+	ReasonRollHolds:    "nothing else is removed while roll {roll} replaces instances",
+	ReasonRollBlocked:  "roll {roll} waits for it: {why}",
+	ReasonRollWaits:    "roll {roll} of {scope} {state}: {why}",
+	ReasonDrifted:      "drifted: {what}; {remedy}",
 	ReasonFlap:         "an instance of at least that size ({type}) was removed {age} ago; for headroom Neap waits {wait} before it launches as much again",
 }
 

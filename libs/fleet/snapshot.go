@@ -88,6 +88,7 @@ type Instance struct {
 	LaunchSpec LaunchSpecName `json:"launchSpec,omitempty"`
 	Action     ActionID       `json:"action,omitempty"`
 	Drain      ActionID       `json:"drain,omitempty"`
+	Spec       string         `json:"spec,omitempty"` // fingerprint of the launch spec when it was launched
 
 	LaunchedAt     time.Time `json:"launchedAt,omitzero"`
 	RegisteredAt   time.Time `json:"registeredAt,omitzero"`

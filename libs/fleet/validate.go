@@ -364,6 +364,7 @@ func (p *Policy) Validate() error {
 	}
 	oneOf(&bad, "drain.onTimeout", p.Drain.OnTimeout, TimeoutStop, TimeoutRestore)
 	p.validateTimes(&bad)
+	p.Rolls.validate(&bad, p)
 	if len(p.LaunchSpecs) == 0 {
 		bad.add("launchSpecs", "none; at least one is needed to launch anything")
 	}

@@ -49,11 +49,17 @@ func offset(text string) (d time.Duration, ok bool) {
 // Holds reports whether an instant lies in the window. A window that is not valid never
 // holds. From counts, to does not; a window belongs to the day on which it begins.
 func (w *WeekWindow) Holds(now time.Time) bool {
+	_, holds := w.since(now)
+	return holds
+}
+
+// since is how many minutes ago a window began that holds.
+func (w *WeekWindow) since(now time.Time) (minutes int, holds bool) {
 	from, okFrom := w.From.Minutes()
 	to, okTo := w.To.Minutes()
 	local, okZone := w.local(now)
 	if !okFrom || !okTo || !okZone {
-		return false
+		return 0, false
 	}
 	minute := int(local.Weekday())*minutesADay + local.Hour()*60 + local.Minute()
 	for day, name := range weekdays {
@@ -70,11 +76,11 @@ func (w *WeekWindow) Holds(now time.Time) bool {
 		} else if length <= 0 {
 			length += minutesADay
 		}
-		if (minute-begin+minutesAWeek)%minutesAWeek < length {
-			return true
+		if ago := (minute - begin + minutesAWeek) % minutesAWeek; ago < length {
+			return ago, true
 		}
 	}
-	return false
+	return 0, false
 }
 
 // Minutes of a day and of a week, as clocks on walls count them.

@@ -153,10 +153,15 @@ func (p *Planner) plan(ctx context.Context, d *desk, v view, policy fleet.Policy
 	if err != nil {
 		return err // doubt counts as paused
 	}
+	roll, err := p.bus.Control().Roll(ctx, d.cluster)
+	if err != nil {
+		return err
+	}
 	if err := d.memory.refresh(ctx, p.bus, d.cluster); err != nil {
 		return fmt.Errorf("remember %s: %w", d.cluster, p.remedy(err))
 	}
 	mem := d.memory.at(p.bus.Generation(), pause)
+	mem.Roll = roll
 	if v.snapshot.ReadStartedAt.Before(mem.PrevReadAt) {
 		return nil // the chain knows of a newer one, which is on its way
 	}

@@ -32,6 +32,7 @@ const (
 	keyPause      = "pause"
 	keyPolicy     = "policy"
 	keyProtect    = "protect"
+	keyRoll       = "roll"
 )
 
 // button is the stored state of a red button: who pressed it last, or let it go.
@@ -96,7 +97,7 @@ func (c *Control) button(ctx context.Context, cluster fleet.ClusterName) (fleet.
 		return fleet.Pause{}, err
 	}
 	var b button
-	if _, err := c.get(ctx, key, &b); err != nil {
+	if err := c.get(ctx, key, &b); err != nil {
 		return fleet.Pause{}, err
 	}
 	if !b.Paused {
@@ -251,18 +252,18 @@ func (c *Control) put(ctx context.Context, key string, v any) error {
 	return unsure(err)
 }
 
-// get reads a key from the leader and returns its revision.
-func (c *Control) get(ctx context.Context, key string, into any) (jetstream.KeyValueEntry, error) {
+// get reads a key from the leader.
+func (c *Control) get(ctx context.Context, key string, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	e, err := c.kv.Get(ctx, key)
 	if err != nil {
-		return nil, translate(err)
+		return translate(err)
 	}
 	if err := json.Unmarshal(e.Value(), into); err != nil {
-		return nil, fmt.Errorf("%w: key %s of %s: %w", fleet.ErrInvalid, key, controlBucket, err)
+		return fmt.Errorf("%w: key %s of %s: %w", fleet.ErrInvalid, key, controlBucket, err)
 	}
-	return e, nil
+	return nil
 }
 
 func orAll(cluster fleet.ClusterName) string {

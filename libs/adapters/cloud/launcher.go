@@ -199,6 +199,9 @@ func (o *Order) tags() []snapshot.Tag {
 	if n := launch.Spec.ReservedMemory; n > 0 {
 		identity[fleet.TagReserved] = strconv.FormatInt(n, 10)
 	}
+	if fingerprint, err := launch.Spec.Fingerprint(); err == nil {
+		identity[fleet.TagSpec] = fingerprint
+	}
 	maps.Copy(values, identity)
 	tags := make([]snapshot.Tag, 0, len(values))
 	for _, key := range slices.Sorted(maps.Keys(values)) {

@@ -542,7 +542,7 @@ func mustStop(a *fleet.Action, v *View) string {
 			continue
 		case t.Protected:
 			return "task " + t.What + " is protected from scale-in"
-		case t.Restricted:
+		case t.Restricted && !d.RestrictedTasks:
 			return "task " + t.What + " is tagged to keep its instance"
 		case t.Standalone && !d.StandaloneTasks:
 			return "standalone task " + t.What + " would be lost"

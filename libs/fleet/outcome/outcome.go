@@ -88,7 +88,7 @@ func removed(list []fleet.Removed, p *fleet.Plan) []fleet.Removed {
 func Notice(mem fleet.Memory, p *fleet.Plan) fleet.Memory {
 	mem.Idle, mem.Unhealthy, mem.Services, mem.Saving = p.Idle, p.Unhealthy, p.Services, p.Saving
 	if !p.DryRun {
-		mem.Replacing = p.Replacing // nobody launches what would take their place
+		mem.Replacing, mem.Rolling = p.Replacing, p.Rolling // nobody launches what would take their place
 	}
 	mem.Demand = nil
 	for _, d := range p.Demand {

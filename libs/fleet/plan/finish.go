@@ -138,7 +138,7 @@ func (d *draft) finish() fleet.Plan {
 		d.out.Demand = append(d.out.Demand, d.answer(w))
 	}
 	d.noteServices()
-	d.out.Replacing = d.replacing
+	d.out.Replacing, d.out.Rolling = d.replacing, d.rolling
 	slices.SortFunc(d.out.Demand, func(a, b fleet.UnmetDemand) int {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Deployment, b.Deployment), cmp.Compare(a.Count, b.Count))
 	})

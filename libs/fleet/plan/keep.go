@@ -83,7 +83,18 @@ const (
 )
 
 // findBonds decides once per task group what tasksStay asks on every instance.
-func (d *draft) findBonds() {
+func (d *draft) findBonds() { d.findBondsWith(heedTags) }
+
+// tagRule says whether restrict tags count.
+type tagRule bool
+
+// The rules.
+const (
+	heedTags   tagRule = true
+	ignoreTags tagRule = false
+)
+
+func (d *draft) findBondsWith(tags tagRule) {
 	d.bonds = make([]bond, len(d.snap.TaskGroups))
 	for j := range d.snap.TaskGroups {
 		g := &d.snap.TaskGroups[j]
@@ -91,7 +102,7 @@ func (d *draft) findBonds() {
 		switch {
 		case g.Daemon:
 			d.bonds[j] = staysBehind
-		case g.Restricted || ofService && svc.Restricted:
+		case tags == heedTags && (g.Restricted || ofService && svc.Restricted):
 			d.bonds[j] = restricted
 		case (g.Standalone || !ofService) && !d.pol.ScaleDown.StandaloneTasks:
 			d.bonds[j] = standalone

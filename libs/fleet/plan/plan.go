@@ -49,7 +49,9 @@ func (d *draft) decide() {
 	d.drainNoticed()  // what AWS takes back
 	d.reap()          // what never came to life
 	d.replaceUnwell() // what does not work
+	d.roll()          // what is to be replaced by the same anew; it holds up what follows
 	d.removeIdle()    // what nobody needs
+	d.reportDrift()   // what is not as it would be launched now
 	d.applyBudgets()  // limits on how much changes at once come last
 }
 
@@ -99,7 +101,9 @@ type draft struct {
 	drains    []drain
 	acted     map[fleet.InstanceID]bool // instances that have an action, open or planned
 
-	down      *fleet.WeekWindow   // it is a time of the week without instances
+	down      *fleet.WeekWindow // it is a time of the week without instances
+	rolling   fleet.Rolling     // instances that a roll replaces
+	drift     drift
 	replacing fleet.Replacing     // dear instances, and those that take their place
 	noSwap    string              // why no others are replaced now
 	looked    []drain             // candidates for removal, least utilized first

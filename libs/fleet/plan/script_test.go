@@ -75,6 +75,7 @@ var verbs = map[string]func(*script, line){
 	"idle":      (*script).idle,      // idle ID for=
 	"unhealthy": (*script).unhealthy, // unhealthy ID for=: since when it has not worked
 	"dear":      (*script).dear,      // dear for= searched=: since when the cluster could cost less; when nothing was found
+	"roll":      (*script).roll,      // roll ID age= state= batch=ID,… since= why= [JSON]: that a person asked for, and how the last plan left it
 	"removed":   (*script).removed,   // removed ID TYPE age=: not long ago
 	"replacing": (*script).replacing, // replacing ID,… age=: a replacement under way
 	"wanted":    (*script).wanted,    // wanted NAME for=: since when the demand has been unmet
@@ -319,11 +320,11 @@ func (s *script) service(l line) {
 func (s *script) instance(l line) {
 	inst := fleet.Instance{
 		ID: fleet.InstanceID(l.args[0]), ContainerInstance: fleet.ContainerInstanceID("ci-" + l.args[0]), Status: fleet.InstanceStatus(or(l.options["status"], "active")),
-		Type: fleet.TypeName(l.args[1]), Zone: fleet.Zone(or(l.options["zone"], "a")), Lifecycle: fleet.OnDemand, Architecture: fleet.X86, Image: "ami-1",
+		Type: fleet.TypeName(l.args[1]), Zone: fleet.Zone(or(l.options["zone"], "a")), Lifecycle: fleet.OnDemand, Architecture: fleet.X86, Image: fleet.ImageID(or(l.options["image"], "ami-1")),
 		Owner: "neap", LaunchSpec: fleet.LaunchSpecName(or(l.options["spec"], "default")), Action: fleet.ActionID(l.options["action"]), Drain: fleet.ActionID(l.options["drain"]),
 		LaunchedAt: l.ago("age", time.Hour), RegisteredAt: l.ago("age", time.Hour), AgentConnected: !l.has("agent-away"), Impaired: l.has("impaired"), AgentVersion: "1.90.0",
 		Protected: l.options["protected"], Attributes: fleet.NoIndex, CapacityProvider: l.options["provider"],
-		AutoScalingGroup: l.options["asg"],
+		AutoScalingGroup: l.options["asg"], Spec: l.options["print"],
 	}
 	if l.has("spot") {
 		inst.Lifecycle = fleet.Spot
@@ -445,6 +446,32 @@ func (s *script) replacing(l line) {
 	s.mem.Replacing.Since = l.ago("age", 2*time.Minute)
 	for _, id := range strings.Split(l.args[0], ",") {
 		s.mem.Replacing.Instances = append(s.mem.Replacing.Instances, fleet.InstanceID(id))
+	}
+}
+
+func (s *script) roll(l line) {
+	r := fleet.Roll{ID: l.args[0], By: "ann", StartedAt: l.ago("age", 10*time.Minute), Total: l.int("total", 0), Drifted: l.has("drifted"), RespectRestrict: l.has("respect")}
+	if len(l.args) > 1 {
+		decode(l.args[1], &r)
+	}
+	r.RollPace = r.WithDefaults()
+	if !l.has("policy") {
+		s.mem.Roll = r
+	}
+	if l.has("stopped") {
+		s.mem.Roll.Stopped = l.ago("stopped", time.Minute)
+	}
+	if l.has("resumed") {
+		s.mem.Roll.Resumed = l.ago("resumed", time.Minute)
+	}
+	if state := l.options["state"]; state != "" {
+		if l.has("policy") {
+			r.By = "policy"
+		}
+		s.mem.Rolling = fleet.Rolling{Roll: r, State: fleet.RollState(state), Since: l.ago("since", 5*time.Minute), Why: l.options["why"]}
+		for id := range strings.SplitSeq(l.options["batch"], ",") {
+			s.mem.Rolling.Batch = append(s.mem.Rolling.Batch, fleet.InstanceID(id))
+		}
 	}
 }
 
@@ -612,6 +639,9 @@ func (s *script) render(p *fleet.Plan) string {
 	if len(p.Replacing.Instances) > 0 {
 		say("replacing %v since %s", p.Replacing.Instances, p.Replacing.Since.Format(time.TimeOnly))
 	}
+	if r := p.Rolling; !r.IsZero() {
+		say("roll   %s %s: %d left, batch %v since %s %s", r.Roll.ID, r.State, r.Left, r.Batch, r.Since.Format(time.TimeOnly), r.Why)
+	}
 	sum := p.Summary
 	if sum.HeadroomWanted > 0 {
 		say("headroom %d of %d units", sum.HeadroomPresent, sum.HeadroomWanted)
@@ -622,6 +652,9 @@ func (s *script) render(p *fleet.Plan) string {
 
 // howDrained tells of a drain that is not as the defaults have it.
 func howDrained(a *fleet.Drain) string {
+	if a.RestrictedTasks {
+		return ", and what tags keep"
+	}
 	if time.Duration(a.Timeout) == 15*time.Minute && a.OnTimeout == fleet.TimeoutStop {
 		return ""
 	}

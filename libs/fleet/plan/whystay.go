@@ -117,7 +117,7 @@ func (d *draft) tell(ids []fleet.InstanceID) []Stay {
 	t := teller{draft: d, reasons: map[int]fleet.Reason{}, actions: map[fleet.InstanceID]*fleet.Action{}, losses: map[int]drain{}}
 	for _, r := range d.out.Reasons {
 		id, _ := strings.CutPrefix(r.Subject, "instance/")
-		if i, ok := at[fleet.InstanceID(id)]; ok {
+		if i, ok := at[fleet.InstanceID(id)]; ok && r.Code != fleet.ReasonDrifted {
 			t.reasons[i] = r // the last word is that of the removal
 		}
 	}
@@ -230,6 +230,8 @@ func (t *teller) stay(i int) Stay {
 	case t.acted[inst.ID]:
 		s.Stage, s.Saving = StageWaits, s.Price
 		s.Reason = fleet.Because(fleet.ReasonBudget, instanceSubject(inst), "limit", fmt.Sprintf("%d actions in a plan", mostActions), "allowed", mostActions, "wanted", "more")
+	case told && (reason.Code == fleet.ReasonRollTurn || reason.Code == fleet.ReasonRollBlocked):
+		s.Reason = reason
 	case t.noRemove != nil:
 		s.Reason = *t.noRemove
 		s.Reason.Subject = instanceSubject(inst)

@@ -193,6 +193,8 @@ func (a *assembly) fromMachine(m *EC2Instance) fleet.Instance {
 			inst.Action = fleet.ActionID(t.Value)
 		case fleet.TagDrain:
 			inst.Drain = fleet.ActionID(t.Value)
+		case fleet.TagSpec:
+			inst.Spec = t.Value
 		}
 	}
 	return inst
