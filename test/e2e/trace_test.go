@@ -182,29 +182,52 @@ func (s *system) wantTagged(trace string) {
 func (s *system) wantLogged(decided fleet.Plan) {
 	s.T.Helper()
 	for _, p := range s.Running {
-		planned := map[string]int{}
 		for line := range strings.Lines(p.Output()) {
-			var record struct {
-				Time, Level, Msg, Service, Plan string
-				Trace                           string `json:"trace_id"`
-			}
+			var record logged
 			if err := json.Unmarshal([]byte(line), &record); err != nil || record.Time == "" || record.Service == "" {
 				s.T.Errorf("%s: a line of its log is no record: %v\n%s", p.Name, err, line)
-			}
-			if record.Msg == "planned" {
-				planned[record.Plan]++
 			}
 			if of := record.Plan == decided.ID.Short(); of && (record.Level != "INFO" || record.Trace != decided.Trace) {
 				s.T.Errorf("%s: not at info in trace %s: %s", p.Name, decided.Trace, line)
 			}
 		}
-		if !strings.HasPrefix(p.Name, "planner") {
-			continue
+		if strings.HasPrefix(p.Name, "planner") {
+			s.wantPlansLogged(p)
 		}
-		for stored, err := range s.Bus.Plans(s.T.Context(), harness.Cluster, 0) {
-			if n := planned[stored.Value.ID.Short()]; err != nil || n != 1 {
-				s.T.Errorf("plan %s is in the log %d times, %v", stored.Value.ID.Short(), n, err)
+	}
+}
+
+// logged is a line of a log.
+type logged struct {
+	Time, Level, Msg, Service, Plan string
+	Trace                           string `json:"trace_id"`
+}
+
+// wantPlansLogged: each plan of the chain is in the log of the planner once. It is logged
+// when it has been appended, so a log may be a moment behind the chain.
+func (s *system) wantPlansLogged(p *harness.Process) {
+	s.T.Helper()
+	var chain []string
+	for stored, err := range s.Bus.Plans(s.T.Context(), harness.Cluster, 0) {
+		if err != nil {
+			s.T.Fatal(err)
+		}
+		chain = append(chain, stored.Value.ID.Short())
+	}
+	planned := map[string]int{}
+	harness.Poll(s.T, harness.Patience, func() bool {
+		clear(planned)
+		for line := range strings.Lines(p.Output()) {
+			var record logged
+			if json.Unmarshal([]byte(line), &record) == nil && record.Msg == "planned" {
+				planned[record.Plan]++
 			}
+		}
+		return !slices.ContainsFunc(chain, func(id string) bool { return planned[id] == 0 })
+	}, func() string { return fmt.Sprintf("of plans %v the log has %v", chain, planned) })
+	for _, id := range chain {
+		if planned[id] != 1 {
+			s.T.Errorf("plan %s is in the log %d times", id, planned[id])
 		}
 	}
 }
