@@ -16,6 +16,7 @@ type Memory struct {
 	Pause      Pause         `json:"pause,omitzero"`
 	Open       []Open        `json:"open,omitempty"`      // in the order they were planned
 	Shortages  []Shortage    `json:"shortages,omitempty"` // sorted by offering
+	Drought    Drought       `json:"drought,omitzero"`    // of spot instances
 	Setbacks   []Setback     `json:"setbacks,omitempty"`  // sorted by kind and what they are of
 	Policy     string        `json:"policy,omitempty"`    // digest, of the last plan
 	Idle       []Idle        `json:"idle,omitempty"`      // of the last plan, sorted by instance
@@ -88,6 +89,22 @@ type Shortage struct {
 	Offering OfferingKey `json:"offering"`
 	Until    time.Time   `json:"until"`
 	Strikes  int         `json:"strikes"` // in a row; each doubles the wait
+}
+
+// Drought is a want of spot instances whatever their type: plans in a row asked for some, each
+// for others, and EC2 had none to give. To go on from pool to pool would leave tasks waiting
+// for as many rounds as there are pools. One spot instance that is given ends it.
+type Drought struct {
+	Zone    Zone      `json:"zone,omitempty"` // the only one asked for; empty is everywhere
+	Plan    PlanID    `json:"plan,omitempty"` // the last whose launches gave none
+	At      time.Time `json:"at,omitzero"`    // of that
+	Until   time.Time `json:"until,omitzero"` // on-demand instances take the place of spot, where the policy lets them
+	Strikes int       `json:"strikes,omitempty"`
+}
+
+// Dries reports whether an offering is hit by the drought at an instant.
+func (d *Drought) Dries(k OfferingKey, now time.Time) bool {
+	return k.Lifecycle == Spot && now.Before(d.Until) && (d.Zone == "" || d.Zone == k.Zone)
 }
 
 // Setback is work that failed for a reason that trying again at once would not cure, and

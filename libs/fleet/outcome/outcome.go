@@ -58,6 +58,9 @@ func Remember(mem fleet.Memory, p *fleet.Plan) fleet.Memory {
 	mem.Shortages = slices.DeleteFunc(slices.Clone(mem.Shortages), func(s fleet.Shortage) bool {
 		return p.MadeAt.Sub(s.Until) > forgetStrikes
 	})
+	if d := mem.Drought; p.MadeAt.Sub(later(d.At, d.Until)) > forgetStrikes {
+		mem.Drought = fleet.Drought{}
+	}
 	mem.Setbacks = slices.DeleteFunc(slices.Clone(mem.Setbacks), func(s fleet.Setback) bool {
 		return p.MadeAt.Sub(s.Until) > forgetStrikes || p.Policy != mem.Policy // what was wrong may be mended
 	})
@@ -119,6 +122,7 @@ func Fold(mem fleet.Memory, o *fleet.Outcome) fleet.Memory {
 			mem.Shortages = clearShortage(mem.Shortages, key, o.At)
 		}
 	}
+	mem.Drought = dry(mem.Drought, o)
 	mem.Setbacks = setBack(mem.Setbacks, o)
 	return mem
 }

@@ -204,6 +204,8 @@ func (d *draft) rule(f *fresh, i int) string {
 		return "launches from its launch spec fail; the next try is at " + o.setback.Until.UTC().Format(time.TimeOnly)
 	case o.short != nil:
 		return "short of capacity until " + o.short.Until.UTC().Format(time.TimeOnly)
+	case o.dry && chosen.Lifecycle != o.Lifecycle:
+		return "not asked until " + d.mem.Drought.Until.UTC().Format(time.TimeOnly) + ": other spot pools had no capacity"
 	case o.Price > chosen.Price:
 		return "holds it and costs more"
 	case o.Lifecycle != chosen.Lifecycle:

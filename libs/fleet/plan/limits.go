@@ -12,39 +12,58 @@ import (
 
 // allowed says for each offering whether an instance of it may be launched for a task. A
 // task that may run on spot is launched for on spot if the spec uses any; on-demand then
-// serves tasks that must not, and falls in when no spot offering has capacity.
+// serves tasks that must not, and falls in when no spot offering has capacity, or no more of
+// them are worth asking: see [fleet.Drought].
 func (m *market) allowed(t *place.Task, rooms map[fleet.LaunchSpecName]usage) []bool {
 	allowed := make([]bool, len(m.offers))
-	type spot struct{ fits, available bool }
-	bySpec := map[*fleet.LaunchSpec]*spot{}
+	bySpec := map[*fleet.LaunchSpec]*supply{}
 	for i := range m.offers {
 		o := &m.offers[i]
 		if !m.serves(i, t, rooms) {
 			continue
 		}
 		allowed[i] = true
-		s := bySpec[o.spec]
-		if s == nil {
-			s = &spot{}
-			bySpec[o.spec] = s
+		if bySpec[o.spec] == nil {
+			bySpec[o.spec] = &supply{}
 		}
-		if o.Lifecycle == fleet.Spot {
-			s.fits = true
-			s.available = s.available || o.short == nil
-		}
+		bySpec[o.spec].count(o)
 	}
 	for i := range m.offers {
-		o := &m.offers[i]
-		if !allowed[i] {
-			continue
-		}
-		s := bySpec[o.spec]
-		if o.Lifecycle == fleet.OnDemand && s.fits && (s.available || !*o.spec.SpotFallback) || o.short != nil {
-			allowed[i] = false
+		if o := &m.offers[i]; allowed[i] {
+			allowed[i] = bySpec[o.spec].offers(o)
 		}
 	}
 	m.keepArchitecture(t, allowed)
 	return allowed
+}
+
+// supply is what there is for a task of the offerings of a launch spec.
+type supply struct {
+	onSpot   bool // it may run there
+	spot     bool // there is some, as far as is known
+	onDemand bool
+}
+
+func (s *supply) count(o *offer) {
+	switch o.Lifecycle {
+	case fleet.Spot:
+		s.onSpot = true
+		s.spot = s.spot || o.short == nil && !o.dry
+	case fleet.OnDemand:
+		s.onDemand = s.onDemand || o.short == nil
+	}
+}
+
+// offers reports whether an offering is to be asked for.
+func (s *supply) offers(o *offer) bool {
+	switch fallback := *o.spec.SpotFallback; {
+	case o.short != nil:
+		return false
+	case o.Lifecycle == fleet.OnDemand:
+		return !s.onSpot || !s.spot && fallback
+	default:
+		return !o.dry || !s.spot && !(s.onDemand && fallback) // where nothing else is left, it is asked
+	}
 }
 
 // keepArchitecture keeps a task that does not say which architecture it runs on from arm64

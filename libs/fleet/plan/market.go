@@ -36,6 +36,7 @@ type offer struct {
 	rank    int         // of the spec in the policy: the first is preferred at equal price
 	typ     *fleet.InstanceType
 	short   *fleet.Shortage // out of capacity, as far as is known
+	dry     bool            // its pool was not asked, but there is no spot capacity in others either
 	setback *fleet.Setback  // launches from its spec fail
 	daemons []int           // task groups
 }
@@ -181,6 +182,7 @@ func (m *market) offer(rank int, typ *fleet.InstanceType, off fleet.Offering, li
 	if found && m.d.now.Before(m.d.mem.Shortages[i].Until) {
 		o.short = &m.d.mem.Shortages[i]
 	}
+	o.dry = m.d.mem.Drought.Dries(off.Key(), m.d.now)
 	node := m.shelf.Add(place.Node{
 		Zone: off.Zone, Attributes: m.attributesOf(&off, spec), Total: off.Capacity, Free: off.Capacity,
 		Schedulable: true, RegisteredAt: m.d.now, AgentVersion: m.agentVersion(off.ImageID),

@@ -71,6 +71,7 @@ var verbs = map[string]func(*script, line){
 	"learned":   (*script).learned,   // learned TYPE mem=N reserved=N
 	"open":      (*script).open,      // open KIND ID …: an action of an earlier plan
 	"short":     (*script).short,     // short TYPE ZONE LIFECYCLE for=
+	"drought":   (*script).drought,   // drought zone= for=: no spot instances, whatever the type, until in so long
 	"setback":   (*script).setback,   // setback KIND OF class= message= times= for=: failed before, until in so long
 	"idle":      (*script).idle,      // idle ID for=
 	"unhealthy": (*script).unhealthy, // unhealthy ID for=: since when it has not worked
@@ -415,6 +416,10 @@ func (s *script) short(l line) {
 		Offering: fleet.OfferingKey{Type: fleet.TypeName(l.args[0]), Zone: fleet.Zone(l.args[1]), Lifecycle: fleet.Lifecycle(l.args[2])},
 		Until:    noon.Add(noon.Sub(l.ago("for", 3*time.Minute))), Strikes: 1,
 	})
+}
+
+func (s *script) drought(l line) {
+	s.mem.Drought = fleet.Drought{Zone: fleet.Zone(l.options["zone"]), At: noon.Add(-time.Minute), Until: noon.Add(noon.Sub(l.ago("for", 3*time.Minute))), Strikes: 2}
 }
 
 func (s *script) setback(l line) {
