@@ -39,6 +39,7 @@ type cli struct {
 	Protect   protectCmd   `cmd:"" help:"Keep an instance, for a while or until you say otherwise; without one list those that are kept."`
 	Unprotect unprotectCmd `cmd:"" help:"Undo protect."`
 	Simulate  simulateCmd  `cmd:"" help:"Play Neap against everything that can go wrong, in virtual time, and check what must hold."`
+	Replay    replayCmd    `cmd:"" help:"Play a recorded workload through the whole system in virtual time: cost, waits, moves."`
 	Roll      rollCmd      `cmd:"" help:"Replace instances by new ones of the same kind, a batch at a time; show, stop and resume that."`
 	Status    statusCmd    `cmd:"" help:"Show what runs, what it sees and what it decided last."`
 	Doctor    doctorCmd    `cmd:"" help:"Check connections, permissions and policies, and say what to fix; changes nothing."`

@@ -62,7 +62,7 @@ func (s *supply) offers(o *offer) bool {
 	case o.Lifecycle == fleet.OnDemand:
 		return !s.onSpot || !s.spot && fallback
 	default:
-		return !o.dry || !s.spot && !(s.onDemand && fallback) // where nothing else is left, it is asked
+		return !o.dry || !s.spot && (!s.onDemand || !fallback) // where nothing else is left, it is asked
 	}
 }
 

@@ -112,7 +112,7 @@ func (c *check) planned(p *fleet.Plan, a *fleet.Action, b *basis) {
 	}
 	switch {
 	case a.Launch != nil:
-		if len(a.Launch.For) == 0 {
+		if len(a.Launch.For) == 0 && a.Reason.Code != fleet.ReasonMinimum {
 			c.violate("S6", "launch %s is for nothing", a.ID.Short())
 		}
 		if age > staleForAll+time.Minute {

@@ -9,10 +9,12 @@
 // then the faults end, and within the second phase all must come to rest. A checker watches
 // every plan and every call.
 //
+// [Play] plays a recorded workload instead, with nothing going wrong, and says what it costs.
+//
 // [Run] plays one seed. The same configuration gives the same history, byte for byte.
 //
 // Where to find what: kernel (time and threads), system (what there is), bus and durable
 // (JetStream), aws (calls and their faults), eye (reading a cluster), watcher, planner,
-// actuator and drainer (the services' loops), story (what the users of the cluster do), fault
+// actuator and drainer (the services' loops), story (what the users of the cluster do), trace (what they did, recorded), fault
 // and fault_* (what goes wrong), check (what must hold), shrink (the shortest story).
 package dst

@@ -60,6 +60,7 @@ type system struct {
 	active   []string // IDs of those that are arranged for
 	story    *story
 	events   *events
+	saw      func(sim.Entry) // told of everything that happens in the world; nil is nobody
 
 	templates map[string]string
 	spots     []snapshot.SpotPrice
@@ -128,6 +129,9 @@ func newSystem(cfg Config) *system {
 	s.world.Record(func(e sim.Entry) {
 		s.eye.changed()
 		s.events.happened(e)
+		if s.saw != nil {
+			s.saw(e)
+		}
 	})
 	s.bus, s.cache, s.check = newBus(s), &cache{s: s, notices: map[fleet.InstanceID]snapshot.Notice{}}, newCheck(s)
 	s.faults = newFaults(cfg)
