@@ -73,10 +73,11 @@ func (d *draft) removeIdle() {
 	slices.SortFunc(d.out.Idle, func(a, b fleet.Idle) int { return cmp.Compare(a.Instance, b.Instance) })
 	d.dropReplacing(idle)
 	ripe := d.ripe(idle)
-	if d.replaceDear(candidates, idle, ripe) {
+	works := d.rehearseDrains(ripe, d.mayDrain())
+	if d.replaceDear(candidates, works, len(idle)-len(ripe)) {
 		return
 	}
-	for _, c := range d.rehearseDrains(ripe, d.mayDrain()) {
+	for _, c := range works {
 		d.drain(c)
 	}
 }

@@ -36,11 +36,13 @@ func (s *swap) gain() fleet.Price { return s.before - s.after }
 // they are among what is replaced: their tasks would move twice.
 //
 // Compaction goes first where both are possible and not everything can drain at once: ECS
-// would put the tasks of a drained instance on any that has room, be it dear or not.
+// would put the tasks of a drained instance on any that has room, be it dear or not. Idle
+// instances are those that go now and those that may yet; such as no rehearsal finds room for
+// hold nothing up.
 //
 // Complexity, n instances, o offerings: O(n log n + o) to see that there is nothing to gain;
 // a search packs and rehearses O(log n) sets of instances.
-func (d *draft) replaceDear(candidates, idle, ripe []drain) (wait bool) {
+func (d *draft) replaceDear(candidates, going []drain, unripe int) (wait bool) {
 	known := d.mem.Saving
 	d.out.Saving = known
 	if d.noSwap = d.whyNoSearch(); d.noSwap != "" {
@@ -62,14 +64,14 @@ func (d *draft) replaceDear(candidates, idle, ripe []drain) (wait bool) {
 	switch long := d.now.Sub(since); {
 	case long < stable || d.quietFor() < cooldown:
 		d.noSwap = fmt.Sprintf("it could be for %s; the policy waits %s, and %s after a change", ago(long), ago(stable), ago(cooldown))
-	case len(idle) > 0 && !all:
+	case len(going)+unripe > 0 && !all:
 		d.noSwap = "instances that are idle go first"
 	}
 	if d.noSwap != "" {
 		return false
 	}
 	best := d.search(list, at)
-	if best == nil || len(idle) > 0 && !d.betterThanIdle(best, list, ripe) {
+	if best == nil || len(going)+unripe > 0 && !d.betterThanIdle(best, list, going) {
 		d.out.Saving = fleet.Saving{SearchedAt: d.now}
 		d.noSwap = fmt.Sprintf("no replacement that was looked at saves %d %% or more", d.pol.ScaleDown.ReplaceSavings)
 		d.because(fleet.ReasonNoCheaper, "cluster", "threshold", d.pol.ScaleDown.ReplaceSavings, "looked", len(list), "wait", ago(stable))
@@ -104,9 +106,9 @@ func (d *draft) whyNoSearch() string {
 // betterThanIdle reports whether a replacement of all dear instances is to be preferred to
 // removing those that are idle: it is if it would follow anyway, for then every task moves
 // once and not twice.
-func (d *draft) betterThanIdle(s *swap, list, ripe []drain) bool {
+func (d *draft) betterThanIdle(s *swap, list, going []drain) bool {
 	var saved, total fleet.Price
-	for _, c := range ripe {
+	for _, c := range going {
 		saved += d.market.priceOf(&d.snap.Instances[c.instance])
 	}
 	for _, c := range list {
@@ -163,12 +165,18 @@ func (d *draft) losses(candidates []drain) []drain {
 
 // search tries sets of dear instances, those first that cost most beyond their worth: all of
 // them, as many as may drain at once, and halves of that; it returns the one that saves
-// most of those that are worth it.
+// most of those that are worth it. Each is packed at least cost, and into instances of one
+// type: see [draft.uniform].
 func (d *draft) search(list []drain, at int) *swap {
 	var best *swap
 	for n := min(len(list), max(at, fewDear)); n > 0; n /= 2 {
-		if s := d.swapFor(list[:n]); d.worthIt(s, best) && d.keepsMinimum(s) && d.withWaste(s) && d.worthIt(s, best) {
+		if s := d.swapFor(list[:n], nil); d.worthIt(s, best) && d.keepsMinimum(s) && d.withRoom(s, nil) && d.worthIt(s, best) {
 			best = s
+		}
+		for _, only := range d.uniform(list[:n]) {
+			if s := d.swapFor(list[:n], only); d.worthIt(s, best) && d.keepsMinimum(s) && d.withRoom(s, only) && d.worthIt(s, best) {
+				best = s
+			}
 		}
 	}
 	return best
@@ -179,23 +187,9 @@ func (d *draft) worthIt(s, than *swap) bool {
 	return s != nil && s.gain() > 0 && s.gain() >= d.threshold(s.before) && (than == nil || s.gain() > than.gain())
 }
 
-// withWaste adds to the cost of a swap what a rehearsal lacks, for ECS places worse than
-// the packing did. It is not launched for: the old instances drain only as far as a
-// rehearsal finds room, some of them stay for it, and a later swap is about these.
-func (d *draft) withWaste(s *swap) bool {
-	short := d.lacks(s)
-	if len(short) == 0 {
-		return true
-	}
-	in := slices.Clone(s.in)
-	ok := d.enlarge(s, short)
-	s.in = in
-	return ok
-}
-
 // swapFor packs what is on a set of instances: on the others, as far as it fits, and into
-// the market for the rest. It returns nil if that cannot be.
-func (d *draft) swapFor(set []drain) *swap {
+// the market for the rest, or into the given offerings of it. It returns nil if that cannot be.
+func (d *draft) swapFor(set []drain, only []bool) *swap {
 	m := d.cluster.Mark()
 	defer d.cluster.Rollback(m)
 	s := &swap{out: set}
@@ -213,7 +207,7 @@ func (d *draft) swapFor(set []drain) *swap {
 	for _, h := range kinds {
 		homeless[h.task] -= d.cluster.FitUpTo(h.task, homeless[h.task], nowhere)
 	}
-	if !d.enlarge(s, d.wishesFor(homeless, kinds)) {
+	if !d.enlarge(s, d.wishesFor(homeless, kinds), only) {
 		return nil
 	}
 	return s
@@ -254,13 +248,16 @@ func (d *draft) wishesFor(homeless map[*place.Task]int, kinds []heldTask) []*wis
 	return wishes
 }
 
-// enlarge adds instances for more tasks to a swap. It reports whether that can be, and
-// be within every limit.
-func (d *draft) enlarge(s *swap, open []*wish) bool {
+// enlarge adds instances for more tasks to a swap, of the given offerings if there are any. It
+// reports whether that can be, and be within every limit.
+func (d *draft) enlarge(s *swap, open []*wish, only []bool) bool {
 	p := pack.Problem{Offerings: d.goods()}
 	rooms := d.rooms()
 	for _, x := range open {
 		allowed := d.market.allowed(x.task, rooms)
+		for i := range only {
+			allowed[i] = allowed[i] && only[i]
+		}
 		if !slices.Contains(allowed, true) {
 			return false
 		}

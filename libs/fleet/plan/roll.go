@@ -356,11 +356,19 @@ func (d *draft) driftWords(inst *fleet.Instance) string {
 // them as the limits allow, all of them at first.
 func (d *draft) successors(set []drain) (*swap, bool) {
 	for n := len(set); n > 0; n /= 2 {
-		if s := d.swapFor(set[:n]); s != nil && d.withWaste(s) {
+		if s := d.swapFor(set[:n], nil); s != nil && d.mayGrow(s) {
 			return s, true
 		}
 	}
 	return nil, false
+}
+
+// mayGrow reports whether what a rehearsal lacks could be launched, too. It is not: the old
+// instances drain only as far as a rehearsal finds room, and the next turn is about the rest.
+func (d *draft) mayGrow(s *swap) bool {
+	more := &swap{out: s.out, in: slices.Clone(s.in)}
+	short := d.lacks(more)
+	return len(short) == 0 || d.enlarge(more, short, nil)
 }
 
 // launchSuccessors launches what a swap needs, and what the minimum needs beside it. It
@@ -447,7 +455,7 @@ func (d *draft) likeForLike(set []drain) (*swap, bool) {
 	defer d.cluster.Rollback(m)
 	homeless, kinds := d.vacate(set)
 	s := &swap{out: set}
-	return s, d.enlarge(s, d.wishesFor(homeless, kinds))
+	return s, d.enlarge(s, d.wishesFor(homeless, kinds), nil)
 }
 
 // rollWaits says why a roll does not go on.

@@ -2,9 +2,11 @@ package plan_test
 
 import (
 	"cmp"
+	"encoding/csv"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -338,47 +340,103 @@ func halfEmpty(tb testing.TB, n int, strategy []fleet.Strategy) *town {
 	return w
 }
 
-// BenchmarkConsolidate plays the half-empty cluster until nothing more is planned, with all
-// instances free to drain at once, and with a tenth of them. It reports the cost over the
-// bound, and how often a task moved.
-func BenchmarkConsolidate(b *testing.B) {
-	for _, c := range []struct {
-		share, n int
-		name     string
-		strategy []fleet.Strategy
-	}{
-		{100, 300, "binpack", []fleet.Strategy{{Type: fleet.StrategyBinpack, Field: "cpu"}}},
-		{100, 300, "random", nil},
-		{10, 300, "binpack", []fleet.Strategy{{Type: fleet.StrategyBinpack, Field: "cpu"}}},
-		{10, 300, "random", nil},
-		{100, 300, "planned", nil},
-		{10, 300, "planned", nil},
-	} {
-		{
-			share, n := c.share, c.n
-			b.Run(fmt.Sprintf("strategy=%s/atonce=%d/instances=%d", c.name, share, n), func(b *testing.B) {
-				for b.Loop() {
-					w := halfEmpty(b, n, c.strategy)
-					yes := true
-					w.pol.ScaleDown.MaxPercentage, w.pol.ScaleDown.Replace = share, &yes
-					w.planned = c.name == "planned"
-					before := w.cost()
-					fractional, proven, tasks := w.bounds()
-					minutes := w.settle(b)
-					over := func(bound fleet.Price) float64 { return 100 * (w.cost().USD()/bound.USD() - 1) }
-					b.ReportMetric(math.Round(before.USD()*1000)/1000, "$/h-before")
-					b.ReportMetric(w.cost().USD(), "$/h-after")
-					b.ReportMetric(over(fractional), "%over-fractional")
-					b.ReportMetric(over(proven), "%over-bound")
-					b.ReportMetric(float64(w.moved)/float64(tasks), "moves/task")
-					b.ReportMetric(float64(w.rounds), "rounds")
-					b.ReportMetric(float64(w.drained), "drained")
-					b.ReportMetric(float64(w.launched), "launched")
-					b.ReportMetric(float64(w.homeless), "waited")
-					b.ReportMetric(float64(minutes), "minutes")
-					b.ReportMetric(w.took.Seconds(), "cpu-s")
+// fallen is a cluster of real types that was full of tasks of real shapes, until the load
+// fell by half: every second task ended, wherever it was. Shapes and how often each occurs are
+// those of Google's ClusterData2011, as package pack keeps them.
+func fallen(tb testing.TB, n int, strategy []fleet.Strategy) *town {
+	tb.Helper()
+	file, err := os.Open("../pack/testdata/google2011.csv")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer file.Close()
+	rows, err := csv.NewReader(file).ReadAll()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var shapes []fleet.Resources
+	var drawn []int // each shape as often as it occurs
+	for _, row := range rows[1:] {
+		needs := fleet.Resources{CPUUnits: int64(number(row[1])), MemoryMiB: int64(number(row[2]))}
+		if needs.CPUUnits > 4000 || needs.MemoryMiB > 8192 {
+			continue // more than the smallest instance has
+		}
+		g := slices.Index(shapes, needs)
+		if g < 0 {
+			g, shapes = len(shapes), append(shapes, needs)
+		}
+		drawn = append(drawn, slices.Repeat([]int{g}, number(row[3]))...)
+	}
+	w := newTown(tb, shapes, strategy)
+	w.snap.TakenAt = noon
+	types := []fleet.TypeName{"m5.xlarge", "m6i.2xlarge", "m7i.xlarge", "c5.4xlarge", "c6i.2xlarge", "r5.2xlarge", "r6i.xlarge", "m5.4xlarge"}
+	for i := range n {
+		at := w.add(types[w.rng.IntN(len(types))], fleet.Zone("abc"[i%3:i%3+1]), "", time.Hour)
+		for misses := 0; misses < 20; { // by then it is full
+			g := drawn[w.rng.IntN(len(drawn))]
+			if !shapes[g].Fits(w.snap.Instances[at].Remaining) {
+				misses++
+				continue
+			}
+			w.run(at, g, 1)
+		}
+		for g := range shapes {
+			for range w.tasks[at][g] {
+				if w.rng.IntN(2) == 0 {
+					w.run(at, g, -1)
 				}
-			})
+			}
 		}
 	}
+	return w
+}
+
+// BenchmarkConsolidate plays two clusters until nothing more is planned, with all instances
+// free to drain at once and with a tenth of them: the half-empty one of Karpenter, and one of
+// which the load fell by half. It reports the cost over the bound, and how often a task moved.
+func BenchmarkConsolidate(b *testing.B) {
+	binpack := []fleet.Strategy{{Type: fleet.StrategyBinpack, Field: "cpu"}}
+	for _, c := range []struct {
+		name      string
+		begin     func(testing.TB, int, []fleet.Strategy) *town
+		instances int
+	}{{"halfempty", halfEmpty, 300}, {"fallen", fallen, 500}} {
+		for _, s := range []struct {
+			name     string
+			strategy []fleet.Strategy
+		}{{"binpack", binpack}, {"random", nil}, {"planned", nil}} {
+			for _, share := range []int{100, 10} {
+				b.Run(fmt.Sprintf("%s/strategy=%s/atonce=%d/instances=%d", c.name, s.name, share, c.instances), func(b *testing.B) {
+					for b.Loop() {
+						w := c.begin(b, c.instances, s.strategy)
+						w.planned = s.name == "planned"
+						consolidate(b, w, share)
+					}
+				})
+			}
+		}
+	}
+}
+
+// consolidate lives in a town until nothing more is planned, and reports what became of it.
+func consolidate(b *testing.B, w *town, share int) {
+	b.Helper()
+	yes := true
+	w.pol.ScaleDown.MaxPercentage, w.pol.ScaleDown.Replace = share, &yes
+	before := w.cost()
+	fractional, proven, tasks := w.bounds()
+	minutes := w.settle(b)
+	over := func(bound fleet.Price) float64 { return 100 * (w.cost().USD()/bound.USD() - 1) }
+	b.ReportMetric(math.Round(before.USD()*1000)/1000, "$/h-before")
+	b.ReportMetric(w.cost().USD(), "$/h-after")
+	b.ReportMetric(over(fractional), "%over-fractional")
+	b.ReportMetric(over(proven), "%over-bound")
+	b.ReportMetric(float64(tasks), "tasks")
+	b.ReportMetric(float64(w.moved)/float64(tasks), "moves/task")
+	b.ReportMetric(float64(w.rounds), "rounds")
+	b.ReportMetric(float64(w.drained), "drained")
+	b.ReportMetric(float64(w.launched), "launched")
+	b.ReportMetric(float64(w.homeless), "waited")
+	b.ReportMetric(float64(minutes), "minutes")
+	b.ReportMetric(w.took.Seconds(), "cpu-s")
 }
