@@ -127,7 +127,7 @@ type ScaleDown struct {
 	StableFor       Duration `json:"stableFor,omitempty" desc:"how long an instance must have been unneeded; default 5m"`
 	Cooldown        Duration `json:"cooldown,omitempty" desc:"wait after the last launch or removal; default 5m"`
 	MinLifetime     Duration `json:"minLifetime,omitempty" desc:"age below which no instance is removed; default 10m"`
-	Replace         *bool    `json:"replace,omitempty" desc:"replace instances by others that cost less for the same tasks, which moves tasks; default false"`
+	Replace         *bool    `json:"replace,omitempty" desc:"replace instances by others that cost less for the same tasks, which moves tasks; default false, for a task may move more than once until the cluster is settled"`
 	ReplaceSavings  int      `json:"replaceSavings,omitempty" desc:"percent that a replacement has to save of what the instances cost; default 5"`
 	StandaloneTasks bool     `json:"standaloneTasks,omitempty" desc:"remove instances that run standalone tasks; these are lost, for ECS never moves them"`
 

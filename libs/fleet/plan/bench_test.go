@@ -44,7 +44,6 @@ type shape struct {
 	spare     int  // instances in a hundred that hold nothing, for the headroom
 	leaving   int  // every so many instances drains; 0 is none
 	ripe      bool // every instance has been idle for long enough to go, if nothing keeps it
-	dear      bool // the policy replaces what costs more than need be, and it has for long enough
 	small     int  // tasks need so many times less, and all instances are as many times emptier; 0 is 1
 }
 
@@ -182,17 +181,6 @@ func BenchmarkMakeRipe(b *testing.B) {
 	}
 }
 
-// BenchmarkMakeReplace plans for full clusters of a type that is not the cheapest, of which as
-// many instances as may drain at once are replaced.
-func BenchmarkMakeReplace(b *testing.B) {
-	for _, n := range sizes {
-		p := benchmarkMake(b, fmt.Sprintf("instances=%d", n), shape{instances: n, dear: true})
-		if p.ID != "" && p.Replacing.IsZero() {
-			b.Fatalf("%d instances: none is replaced", n)
-		}
-	}
-}
-
 // BenchmarkMakeMoves plans for clusters of which a tenth drains: their tasks need room.
 func BenchmarkMakeMoves(b *testing.B) {
 	for _, n := range sizes {
@@ -208,9 +196,6 @@ func benchmarkMake(b *testing.B, name string, c shape) (p fleet.Plan) {
 	snap, pol := large(c)
 	tasks, launched, drained := 0, 0, 0
 	mem := fleet.Memory{Generation: 1}
-	if pol.ScaleDown.Replace = &c.dear; c.dear {
-		mem.Saving.Since, pol.Headroom = noon.Add(-time.Hour), fleet.Headroom{} // no instance is idle
-	}
 	for i := range snap.Instances {
 		if c.ripe {
 			mem.Idle = append(mem.Idle, fleet.Idle{Instance: snap.Instances[i].ID, Since: noon.Add(-time.Hour)})

@@ -248,19 +248,17 @@ func (d *draft) wishesFor(homeless map[*place.Task]int, kinds []heldTask) []*wis
 	return wishes
 }
 
-// enlarge adds instances for more tasks to a swap, of the given offerings if there are any. It
-// reports whether that can be, and be within every limit.
+// enlarge adds instances for more tasks to a swap, of the given offerings if there are any, but
+// for tasks that may not run on these. It reports whether that can be, and be within every limit.
 func (d *draft) enlarge(s *swap, open []*wish, only []bool) bool {
 	p := pack.Problem{Offerings: d.goods()}
 	rooms := d.rooms()
 	for _, x := range open {
 		allowed := d.market.allowed(x.task, rooms)
-		for i := range only {
-			allowed[i] = allowed[i] && only[i]
-		}
 		if !slices.Contains(allowed, true) {
 			return false
 		}
+		allowed = both(allowed, only)
 		p.Items = append(p.Items, d.item(x, allowed))
 	}
 	d.keepApart(&p, open)

@@ -67,6 +67,19 @@ func (d *draft) uniform(set []drain) [][]bool {
 	return masks
 }
 
+// both are the offerings of two masks, those of the first alone if there are none of both or
+// there is no second.
+func both(allowed, only []bool) []bool {
+	list := make([]bool, len(allowed))
+	for i := range only {
+		list[i] = allowed[i] && only[i]
+	}
+	if !slices.Contains(list, true) {
+		return allowed
+	}
+	return list
+}
+
 // instancesFor is how many instances with so much room hold the needs by their sums, 0 if
 // none ever do.
 func instancesFor(needs, room fleet.Resources) int {
