@@ -30,6 +30,8 @@ type Memory struct {
 	Removed    []Removed     `json:"removed,omitempty"`   // removals of the last while, of our own will, in the order they were planned
 	Roll       Roll          `json:"roll,omitzero"`       // that a person asks for
 	Rolling    Rolling       `json:"rolling,omitzero"`    // of the last plan
+	Census     Census        `json:"census,omitzero"`     // of the last plan
+	Upheaval   Upheaval      `json:"upheaval,omitzero"`   // of the last plan
 
 	// Effort is how long to look for cheaper instances. It is not remembered: whoever asks
 	// for a plan chooses it, and the plan says it.

@@ -34,6 +34,8 @@ type Plan struct {
 	Saving    Saving        `json:"saving,omitzero"`     // since when the cluster could cost less on other instances
 	Replacing Replacing     `json:"replacing,omitzero"`  // instances that give way to cheaper ones
 	Rolling   Rolling       `json:"rolling,omitzero"`    // instances that give way to new ones of the same kind
+	Census    Census        `json:"census,omitzero"`     // how much the view showed, or the last one that was whole
+	Upheaval  Upheaval      `json:"upheaval,omitzero"`   // so much was gone at once that nothing is removed
 	Demand    []UnmetDemand `json:"demand,omitempty"`    // what waits, and what became of it
 	Services  []SeenService `json:"services,omitempty"`  // what the next plan has to know of them, sorted by service
 	Summary   Summary       `json:"summary"`
@@ -321,6 +323,12 @@ func (p *Plan) Action(id ActionID) (*Action, bool) {
 		}
 	}
 	return nil, false
+}
+
+// Adds reports whether the plan belongs into the chain: it changes something, or a roll or an
+// upheaval has got to another state, which the next planner has to know.
+func (p *Plan) Adds(rolling *Rolling, upheaval *Upheaval) bool {
+	return !p.Empty() || p.Rolling.Turned(rolling) || p.Upheaval.Turned(upheaval)
 }
 
 // Empty reports whether the plan changes nothing: neither actions nor closures.

@@ -104,6 +104,7 @@ const (
 	ReasonRollHolds    ReasonCode = "roll-holds"      // kept: a roll is under way
 	ReasonRollBlocked  ReasonCode = "roll-blocked"    // kept: a roll cannot replace it
 	ReasonRollWaits    ReasonCode = "roll-waits"      // no launch, no drain: a roll cannot go on
+	ReasonUpheaval     ReasonCode = "upheaval"        // no drain: much was gone at once that nobody here removed
 	ReasonDrifted      ReasonCode = "drifted"         // kept: it is not what its launch spec would launch now
 	ReasonReplacing    ReasonCode = "replacing"       // kept: a replacement of others comes first, and moves its tasks as well
 	ReasonStarting     ReasonCode = "starting"        // here: it was launched a moment ago
@@ -182,6 +183,7 @@ var words = map[ReasonCode]string{
 	ReasonRollHolds:    "nothing else is removed while roll {roll} replaces instances",
 	ReasonRollBlocked:  "roll {roll} waits for it: {why}",
 	ReasonRollWaits:    "roll {roll} of {scope} {state}: {why}",
+	ReasonUpheaval:     "{what}; {next}",
 	ReasonDrifted:      "drifted: {what}; {remedy}",
 	ReasonFlap:         "an instance of at least that size ({type}) was removed {age} ago; for headroom Neap waits {wait} before it launches as much again",
 }

@@ -115,13 +115,12 @@ func (r *recollection) at(generation uint64, pause fleet.Pause) fleet.Memory {
 	return mem
 }
 
-// adds reports whether a plan belongs into the chain: it changes something, or a roll has
-// begun, has got to its next batch, or is over. A dry run is
-// never executed and so would be planned again on each snapshot; one that proposes what
+// adds reports whether a plan belongs into the chain, see [fleet.Plan.Adds]. A dry run is never
+// executed and so would be planned again on each snapshot; one that proposes what
 // the last one did adds nothing.
 func (r *recollection) adds(p *fleet.Plan) bool {
 	if !p.DryRun {
-		return !p.Empty() || p.Rolling.Turned(&r.last.Rolling)
+		return p.Adds(&r.last.Rolling, &r.last.Upheaval)
 	}
 	proposed := ""
 	if r.last.DryRun {

@@ -90,6 +90,7 @@ func removed(list []fleet.Removed, p *fleet.Plan) []fleet.Removed {
 // what does not work, what waits and since when, and how services do.
 func Notice(mem fleet.Memory, p *fleet.Plan) fleet.Memory {
 	mem.Idle, mem.Unhealthy, mem.Services, mem.Saving = p.Idle, p.Unhealthy, p.Services, p.Saving
+	mem.Census, mem.Upheaval = p.Census, p.Upheaval
 	if !p.DryRun {
 		mem.Replacing, mem.Rolling = p.Replacing, p.Rolling // nobody launches what would take their place
 	}

@@ -28,7 +28,7 @@ func (d *draft) drainNoticed() {
 // reap terminates what is of no use: instances of ours that did not register in time, and
 // those that left the cluster and still run. It needs to have seen all of them.
 func (d *draft) reap() {
-	if d.mem.Pause.Paused() || !d.complete() || d.age() > staleRemove {
+	if d.mem.Pause.Paused() || !d.complete() || d.age() > staleRemove || !d.out.Upheaval.IsZero() {
 		return
 	}
 	for i := range d.snap.Instances {

@@ -19,7 +19,7 @@ import (
 
 // Version is the version of these rules. Plans made by the same version of the same input
 // are equal byte for byte; raise it with every change of what is decided.
-const Version = "plan/5"
+const Version = "plan/6"
 
 // Make decides. It is pure: the same snapshot, policy and memory make the same plan, byte
 // for byte, and the order of the tables in the snapshot does not matter. The snapshot and
@@ -38,6 +38,7 @@ func Make(snap fleet.Snapshot, pol fleet.Policy, mem fleet.Memory) fleet.Plan {
 
 // decide makes every decision, in this order.
 func (d *draft) decide() {
+	d.watchUpheaval() // whether much is missed that was there a moment ago
 	d.lookAround()    // what the view, a person or the policy forbids
 	d.account()       // what is under way: in flight, booting, draining, over
 	d.reportDaemons() // that find no room
@@ -53,6 +54,7 @@ func (d *draft) decide() {
 	d.removeIdle()    // what nobody needs
 	d.reportDrift()   // what is not as it would be launched now
 	d.applyBudgets()  // limits on how much changes at once come last
+	d.noteLeaving()
 }
 
 // Limits of a plan and its actions.

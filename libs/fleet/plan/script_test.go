@@ -77,6 +77,8 @@ var verbs = map[string]func(*script, line){
 	"unhealthy": (*script).unhealthy, // unhealthy ID for=: since when it has not worked
 	"dear":      (*script).dear,      // dear for= searched=: since when the cluster could cost less; when nothing was found
 	"roll":      (*script).roll,      // roll ID age= state= batch=ID,… since= why= [JSON]: that a person asked for, and how the last plan left it
+	"census":    (*script).census,    // census instances= working= leaving= services= wanted= running= age=: of the last view
+	"upheaval":  (*script).upheaval,  // upheaval share= for= seen: since when something is missed
 	"removed":   (*script).removed,   // removed ID TYPE age=: not long ago
 	"replacing": (*script).replacing, // replacing ID,… age=: a replacement under way
 	"wanted":    (*script).wanted,    // wanted NAME for=: since when the demand has been unmet
@@ -480,6 +482,17 @@ func (s *script) roll(l line) {
 	}
 }
 
+func (s *script) census(l line) {
+	s.mem.Census = fleet.Census{
+		ReadAt: l.ago("age", 15*time.Second), Instances: l.int("instances", 0), Leaving: l.int("leaving", 0), Working: l.int("working", l.int("instances", 0)),
+		Services: l.int("services", 0), Wanted: l.int("wanted", 0), Running: l.int("running", 0), Staying: l.int("staying", l.int("running", 0)),
+	}
+}
+
+func (s *script) upheaval(l line) {
+	s.mem.Upheaval = fleet.Upheaval{Since: l.ago("for", time.Minute), What: "much is gone", Share: l.int("share", 20), Seen: l.has("seen")}
+}
+
 func (s *script) removed(l line) {
 	s.mem.Removed = append(s.mem.Removed, fleet.Removed{Instance: fleet.InstanceID(l.args[0]), Type: fleet.TypeName(l.args[1]), At: l.ago("age", 2*time.Minute)})
 }
@@ -643,6 +656,9 @@ func (s *script) render(p *fleet.Plan) string {
 	}
 	if len(p.Replacing.Instances) > 0 {
 		say("replacing %v since %s", p.Replacing.Instances, p.Replacing.Since.Format(time.TimeOnly))
+	}
+	if u := p.Upheaval; !u.IsZero() {
+		say("upheaval since %s, %d %%", u.Since.Format(time.TimeOnly), u.Share)
 	}
 	if r := p.Rolling; !r.IsZero() {
 		say("roll   %s %s: %d left, batch %v since %s %s", r.Roll.ID, r.State, r.Left, r.Batch, r.Since.Format(time.TimeOnly), r.Why)

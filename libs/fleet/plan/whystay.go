@@ -450,6 +450,8 @@ func nextOf(r *fleet.Reason) string {
 		return "neap resume ends the pause"
 	case fleet.ReasonDisabled:
 		return "scaleDown.enabled: true in the policy switches it on"
+	case fleet.ReasonUpheaval:
+		return "neap pause and neap resume tell Neap that a person has looked"
 	case fleet.ReasonStale, fleet.ReasonIncomplete:
 		return "Neap decides again on the next complete view"
 	case fleet.ReasonNotOurs:

@@ -26,8 +26,9 @@ type check struct {
 	transitions map[string]int
 	plans       int
 	calls       int
-	ended       map[string]bool // instances that Neap terminated
-	protectedAt time.Time       // when a task was protected last
+	ended       map[string]bool    // instances that Neap terminated
+	protectedAt time.Time          // when a task was protected last
+	maimed      map[time.Time]bool // snapshots that lack much of what is there, by when their reading began
 }
 
 // known is what is known of an action.
@@ -48,7 +49,7 @@ type basis struct {
 }
 
 func newCheck(s *system) *check {
-	return &check{s: s, actions: map[fleet.ActionID]*known{}, pending: map[fleet.PlanID]*basis{}, transitions: map[string]int{}, ended: map[string]bool{}, generation: 1}
+	return &check{s: s, actions: map[fleet.ActionID]*known{}, pending: map[fleet.PlanID]*basis{}, transitions: map[string]int{}, ended: map[string]bool{}, maimed: map[time.Time]bool{}, generation: 1}
 }
 
 // violate notes that an invariant does not hold.
@@ -119,6 +120,9 @@ func (c *check) planned(p *fleet.Plan, a *fleet.Action, b *basis) {
 			c.violate("S8", "launch %s was planned on a snapshot of %s ago", a.ID.Short(), age)
 		}
 	case a.Drain != nil && !a.Drain.Involuntary:
+		if c.maimed[b.snap.ReadStartedAt] {
+			c.violate("S10", "drain %s was planned on a view that lacks two fifths of what is there", a.ID.Short())
+		}
 		if age > 2*staleForRemoval+staleForAll {
 			c.violate("S8", "drain %s was planned on a snapshot of %s ago", a.ID.Short(), age)
 		}

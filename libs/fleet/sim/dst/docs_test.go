@@ -18,7 +18,6 @@ const faultNumbers = 92
 // elsewhere says of the faults that are not injected here why not, and what stands for them.
 var elsewhere = map[string]string{
 	"F9":  "always so: the simulated EC2 lists ended instances for an hour, then forgets them",
-	"F10": "not yet: Neap has no guard against an answer that is empty and says it is whole",
 	"F13": "size, not order: a story has 30 instances; test/load and the benchmarks have thousands",
 	"F15": "an adapter's: task definitions are read once per story here",
 	"F17": "a matter of one plan: package plan",

@@ -20,6 +20,7 @@ var faultList = []fault{
 		s.after(20*time.Minute, func() { s.script("consistency strong") })
 		return true
 	}},
+	{id: "F10", what: "an answer lacks much of what is there, and says it is whole", every: 40 * time.Minute, lasts: 2 * time.Minute, chance: 0.5},
 	{id: "F11", what: "AWS throttles", every: time.Hour, lasts: 5 * time.Minute, chance: 0.3},
 	{id: "F12", what: "events are lost, doubled and late", every: 30 * time.Minute, lasts: 30 * time.Minute, chance: 0.7},
 	{id: "F14", what: "the agents of a fifth of the instances disconnect", every: time.Hour, inject: disconnectMany},

@@ -118,7 +118,7 @@ func (p *planner) plan(v stored[fleet.Snapshot]) error {
 		return err
 	}
 	p.s.thread.sleep(between(p.r.rng, 5*time.Millisecond, 80*time.Millisecond))
-	if decided.Empty() {
+	if !decided.Adds(&p.mem.Rolling, &p.mem.Upheaval) {
 		p.noticed = &decided
 		return nil
 	}

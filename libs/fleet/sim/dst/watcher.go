@@ -96,12 +96,39 @@ func (w *watcher) sweep() {
 	for _, id := range sorted(s.bus.protected) {
 		in.Protections = append(in.Protections, snapshot.Protection{Instance: id, Why: s.bus.protected[id]})
 	}
+	maimed := s.hit("F10") && w.maim(&in)
 	snap := snapshot.Assemble(in)
-	w.learned = snap.Learned
+	if maimed {
+		s.check.maimed[snap.ReadStartedAt] = true
+	} else {
+		w.learned = snap.Learned
+	}
 	if s.hit("F4") {
 		s.thread.sleep(between(w.r.rng, 20*time.Second, 5*time.Minute))
 	}
 	_ = s.bus.publishSnapshot(&snap)
+}
+
+// maim takes two fifths out of one section, and reports whether that is enough to be noticed.
+func (w *watcher) maim(in *snapshot.Input) bool {
+	switch w.r.rng.IntN(4) {
+	case 0:
+		return shorten(&in.ContainerInstances.Instances)
+	case 1:
+		return shorten(&in.EC2.Instances)
+	case 2:
+		return shorten(&in.Services.Services)
+	default:
+		return shorten(&in.Tasks.Tasks)
+	}
+}
+
+func shorten[T any](list *[]T) bool {
+	keep := len(*list) * 3 / 5
+	lost := len(*list) - keep
+	*list = (*list)[:keep:keep]
+	const few = 6 // some of what is lost was leaving, or was not counted
+	return lost > few
 }
 
 // known are the notices that this replica heard and those that others shared.
