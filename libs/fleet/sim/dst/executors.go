@@ -116,10 +116,12 @@ func consume(t *thread, name string, accept func(context.Context, *fleet.Plan) e
 			t.sleep(30 * time.Second)
 			continue
 		}
+		t.of.s.step(t.of, "received")
 		if err := accept(context.Background(), p); err != nil {
 			d.later(seq, between(t.of.rng, time.Second, 30*time.Second))
 			continue
 		}
+		t.of.s.step(t.of, "accepted")
 		d.ack(seq)
 	}
 }

@@ -122,6 +122,7 @@ func (p *planner) plan(v stored[fleet.Snapshot]) error {
 		p.noticed = &decided
 		return nil
 	}
+	p.s.step(p.r, "planned")
 	p.s.check.deciding(&decided, &snap, v.at, mem)
 	seq, err := p.s.bus.appendPlan(&decided, p.planSeq)
 	if errors.Is(err, fleet.ErrUnknown) {
@@ -130,6 +131,7 @@ func (p *planner) plan(v stored[fleet.Snapshot]) error {
 	if err != nil {
 		return err
 	}
+	p.s.step(p.r, "appended")
 	p.mem, p.planSeq, p.noticed = outcome.Remember(p.mem, &decided), seq, nil
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/neap-project/neap/libs/fleet"
@@ -23,6 +24,7 @@ type Config struct {
 	Beat     time.Duration // of watchers and planners; default 30 s: half of the work is done in beats
 	Faults   []string      // IDs of those to inject; nil is all, empty none
 	Tasks    int           // that run at most, about; default enough for 30 instances
+	CrashAt  []int         // steps of [Result.Steps], by number, at which the process that takes it dies
 }
 
 // Result is what came of it.
@@ -32,6 +34,7 @@ type Result struct {
 	Faults      map[string]int // injected, by ID
 	Active      []string       // IDs of the faults that this seed arranges for
 	Transitions map[string]int // taken, such as "drain planned→draining"
+	Steps       []string       // taken, at which a crash would matter, such as "drainer intent"
 	Plans       int
 	Calls       int // that changed AWS
 	Launched    int
@@ -60,6 +63,7 @@ type system struct {
 	active   []string // IDs of those that are arranged for
 	story    *story
 	events   *events
+	steps    []string        // taken so far
 	saw      func(sim.Entry) // told of everything that happens in the world; nil is nobody
 
 	templates map[string]string
@@ -170,7 +174,7 @@ func (s *system) note(format string, args ...any) {
 func (s *system) result() Result {
 	truth := s.world.Truth()
 	return Result{
-		Seed: s.cfg.Seed, Violations: s.check.violations, Faults: s.injected(), Active: s.active, Transitions: s.check.transitions, Plans: s.check.plans,
+		Seed: s.cfg.Seed, Violations: s.check.violations, Faults: s.injected(), Active: s.active, Transitions: s.check.transitions, Steps: s.steps, Plans: s.check.plans,
 		Calls: s.check.calls, Launched: truth.History.InstancesLaunched, Terminated: truth.History.InstancesTerminated, History: s.history.Bytes(),
 	}
 }
@@ -191,8 +195,19 @@ func (s *system) die(r *replica) {
 	s.thread.sleep(time.Hour)
 }
 
+// step notes a step at which a crash would matter, and lets the process die there if the
+// configuration says so.
+func (s *system) step(r *replica, what string) {
+	s.steps = append(s.steps, r.service+" "+what)
+	if slices.Contains(s.cfg.CrashAt, len(s.steps)-1) {
+		s.note("%s dies at step %d, %s", r.owner(), len(s.steps)-1, what)
+		s.die(r)
+	}
+}
+
 // crashPoint is where a crash would matter.
 func (s *system) crashPoint(r *replica, p execute.Point) error {
+	s.step(r, string(p))
 	if r.service == drainerName {
 		if s.hit("F52") {
 			s.die(r)
