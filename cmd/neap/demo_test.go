@@ -5,16 +5,24 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
+
+// shortStories are those that are played where tests are to be short: the tour has the chapters
+// of the others, and the tests below play headroom and scale-down.
+var shortStories = []string{"tour", "spot-storm"}
 
 // TestDemo plays every story through the real bus, the real SDK and the real services.
 func TestDemo(t *testing.T) {
 	t.Setenv("REDIS_URL", "")
 	t.Setenv("NATS_URL", "")
 	for _, s := range stories() {
+		if testing.Short() && !slices.Contains(shortStories, s.name) {
+			continue
+		}
 		t.Run(s.name, func(t *testing.T) {
 			picture := filepath.Join(t.TempDir(), "demo.svg")
 			out, errs, code := neap(t, "demo", "--scenario", s.name, "--headless", "--output", "json", "--speed", "45", "--svg", picture)
