@@ -22,24 +22,38 @@ import (
 )
 
 type replayCmd struct {
-	Trace  string        `help:"Workload to play: CSV with columns id, cpu_units, memory_mib, arrival_s, departure_s and optionally service; - is standard input." placeholder:"FILE" required:""`
-	Policy string        `help:"Policy to play it under." placeholder:"FILE" type:"existingfile" required:"" short:"p"`
-	Seed   uint64        `help:"Seed of the simulated AWS: boot times, spot prices, placement ties." default:"1"`
-	Beat   time.Duration `help:"Time between two looks at the cluster." default:"15s"`
-	Plot   string        `help:"Also draw capacity, demand and cost over time as SVG." placeholder:"FILE"`
-	Output string        `help:"How to print: table or json." enum:"table,json" default:"table" short:"o"`
+	natsFlags
+	Trace     string            `help:"Play a workload: CSV with columns id, cpu_units, memory_mib, arrival_s, departure_s and optionally service; - is standard input." placeholder:"FILE" xor:"what" required:""`
+	Cluster   fleet.ClusterName `help:"Make the plans of this ECS cluster again, as the installation keeps them." placeholder:"NAME" xor:"what" required:""`
+	Recording string            `help:"Make the plans of a file again that --save wrote; - is standard input." placeholder:"FILE" xor:"what" required:""`
+
+	Policy string        `help:"With --trace: the policy to play it under." placeholder:"FILE" type:"existingfile" short:"p"`
+	Seed   uint64        `help:"With --trace: seed of the simulated AWS: boot times, spot prices, placement ties." default:"1"`
+	Beat   time.Duration `help:"With --trace: time between two looks at the cluster." default:"15s"`
+	Plot   string        `help:"With --trace: also draw capacity, demand and cost over time as SVG." placeholder:"FILE"`
+
+	Plan  fleet.PlanID  `help:"With --cluster: only this plan." placeholder:"ID"`
+	Since time.Duration `help:"With --cluster: only plans of the last while, such as 24h." placeholder:"TIME"`
+	Save  string        `help:"With --cluster: also write the plans and what they were made from to a file." placeholder:"FILE"`
+
+	Output string `help:"How to print: table or json." enum:"table,json" default:"table" short:"o"`
 }
 
 // Help shows examples.
 func (*replayCmd) Help() string {
-	return `A recorded workload is played in virtual time through the whole system: the planner and the executors decide as they do in production, against a simulated ECS and EC2 with real instance types and prices. It says what it would have cost, beside the least that any instances for the same tasks would have cost, and how long tasks waited.
+	return `With --trace a recorded workload is played in virtual time through the whole system: the planner and the executors decide as they do in production, against a simulated ECS and EC2 with real instance types and prices. It says what it would have cost, beside the least that any instances for the same tasks would have cost, and how long tasks waited.
 
 Arrivals and departures are seconds since the beginning of the trace; a task without a departure outlives it. Tasks of one service that are alike in size are an ECS service whose desired count follows them, spread over zones as is ECS's default; tasks without a service are one service for each size. Images, subnets and launch templates of the policy are replaced by those of the simulated AWS, which has x86_64 instances, and its dry run is ignored; everything else of it holds.
+
+With --cluster or --recording plans are made again from what they were made from, which planners keep for a week, and compared byte by byte. The same version of the planner makes the same bytes; for plans of another version it shows what this one would decide otherwise. Nothing is changed.
 
 Examples:
 
   neap replay --trace docs/examples/trace.csv --policy docs/examples/policy.yaml
-  neap replay --trace trace.csv --policy policy.yaml --output json --plot trace.svg`
+  neap replay --trace trace.csv --policy policy.yaml --output json --plot trace.svg
+  neap replay --cluster web --since 24h
+  neap replay --cluster web --save web.plans    # to take home
+  neap replay --recording web.plans --output json`
 }
 
 // replayReport is what came of a replay.
@@ -66,8 +80,14 @@ type replayWaits struct {
 	Max float64 `json:"max"`
 }
 
-// Run plays the trace.
+// Run plays the trace, or makes plans again.
 func (r *replayCmd) Run(ctx context.Context, c console) error {
+	if r.Trace == "" {
+		return r.replayPlans(ctx, c)
+	}
+	if r.Policy == "" {
+		return fmt.Errorf("%w: --policy is missing: name the policy to play the trace under, such as docs/examples/policy.yaml", fleet.ErrInvalid)
+	}
 	if r.Beat < time.Second || r.Beat > 5*time.Minute {
 		return fmt.Errorf("%w: --beat %s: write a time from 1s to 5m, such as 15s", fleet.ErrInvalid, r.Beat)
 	}

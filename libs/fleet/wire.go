@@ -14,7 +14,7 @@ const WireVersion = 1
 
 // Message is what travels between the services.
 type Message interface {
-	Snapshot | Plan | Outcome
+	Snapshot | Plan | Outcome | Record
 }
 
 // envelope is the form of every message: what it is, in which version, and the content.
@@ -85,6 +85,8 @@ func kindOf[T Message](m *T) (kind string, validate func() error) {
 		return "plan", v.Validate
 	case *Outcome:
 		return "outcome", v.Validate
+	case *Record:
+		return "record", v.Validate
 	}
 	panic(fmt.Sprintf("fleet: %T is no message", m))
 }

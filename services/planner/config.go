@@ -17,6 +17,7 @@ type Config struct {
 	Beat time.Duration `envconfig:"BEAT" default:"15s" desc:"longest time between two looks at a cluster; a new snapshot is looked at when it comes"`
 
 	SecondLook float64       `envconfig:"SECOND_LOOK" default:"0.03" desc:"share of the beat that a decision may take with a second, longer look for cheaper instances, 0.45s of 15s: tasks wait meanwhile; 0 never looks twice"`
+	Records    bool          `envconfig:"RECORDS" default:"true" desc:"keep what each plan was made from for a week, so that neap replay can make it again"`
 	Standing   time.Duration `envconfig:"STANDING" default:"1m" desc:"least time between two comparisons of what a cluster costs with the least it could cost; 0 never compares"`
 }
 

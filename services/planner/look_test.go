@@ -3,7 +3,7 @@ package planner
 import (
 	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -79,7 +79,7 @@ func TestSecondLook(t *testing.T) {
 	b := newBench(t)
 	b.apply(pol)
 	p := b.planner("one", "")
-	p.cfg.Beat, p.cfg.SecondLook = time.Minute, 1
+	p.cfg.Beat, p.cfg.SecondLook, p.cfg.Records = time.Minute, 1, true
 	spans := &spanRecord{}
 	p.proc.Tracer = spans
 	b.run(p)
@@ -90,22 +90,20 @@ func TestSecondLook(t *testing.T) {
 	}
 	b.await("the log says so", func() bool { return strings.Contains(b.log.String(), "packing.stop=cheaper") })
 
-	seen, _, err := b.bus.LatestSnapshot(t.Context(), web)
-	if err != nil {
-		t.Fatal(err)
+	var from fleet.Record
+	b.await("what it was made from is kept", func() bool {
+		var err error
+		from, err = b.bus.Record(t.Context(), web, got.ID)
+		return err == nil
+	})
+	was, is, err := plan.Again(&got, &from)
+	if err != nil || !bytes.Equal(was, is) {
+		t.Errorf("made again:\n%s\nrecorded:\n%s\n%v", is, was, err)
 	}
-	inForce, _, err := b.bus.Control().Policy(t.Context(), web)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again := plan.Make(seen, inForce, fleet.Memory{Generation: got.Generation, Effort: got.Effort})
-	again.Trace = got.Trace
-	if err := again.Seal(); err != nil {
-		t.Fatal(err)
-	}
-	want, _ := json.Marshal(got)
-	if bytesAgain, _ := json.Marshal(again); !bytes.Equal(bytesAgain, want) {
-		t.Errorf("made again:\n%s\nrecorded:\n%s", bytesAgain, want)
+	other := from
+	other.Memory.LaunchedAt = other.Snapshot.TakenAt
+	if _, _, err := plan.Again(&got, &other); !errors.Is(err, fleet.ErrInvalid) || !strings.Contains(err.Error(), "memory") {
+		t.Errorf("with another memory: %v", err)
 	}
 	first, second := plan.PackingOf(&fast), plan.PackingOf(&normal)
 	for key, want := range map[attribute.Key]any{

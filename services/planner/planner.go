@@ -166,7 +166,7 @@ func (p *Planner) plan(ctx context.Context, d *desk, v view, policy fleet.Policy
 		return nil // the chain knows of a newer one, which is on its way
 	}
 	started := time.Now()
-	decided, err := p.decide(ctx, d, v, policy, mem)
+	decided, from, err := p.decide(ctx, d, v, policy, mem)
 	if err != nil {
 		return err
 	}
@@ -190,7 +190,23 @@ func (p *Planner) plan(ctx context.Context, d *desk, v view, policy fleet.Policy
 	d.memory.remember(&decided, seq)
 	p.announce(ctx, d, &decided)
 	p.show(ctx, d, &decided)
+	p.keep(ctx, d, &from)
 	return nil
+}
+
+// keep stores what a plan was made from. That it cannot be stored hinders nobody, and is said
+// once.
+func (p *Planner) keep(ctx context.Context, d *desk, r *fleet.Record) {
+	if !p.cfg.Records {
+		return
+	}
+	text := ""
+	if err := p.bus.KeepRecord(ctx, r); err != nil {
+		text = err.Error()
+	}
+	if d.changed("record", text) && text != "" {
+		p.proc.Log.WarnContext(ctx, "plans cannot be replayed: what they are made from is not kept", "cluster", d.cluster, "err", text)
+	}
 }
 
 // remedy adds to an error that no time will cure what a person can do. What a damaged plan
@@ -207,10 +223,10 @@ func (p *Planner) remedy(err error) error {
 	return err
 }
 
-// decide makes the plan and seals the trace in which it was made into it. On a snapshot
-// that is no longer fresh the decision is one of now, not of when it was taken: then rules
-// about the age of a view hold for it.
-func (p *Planner) decide(ctx context.Context, d *desk, v view, policy fleet.Policy, mem fleet.Memory) (fleet.Plan, error) {
+// decide makes the plan, seals the trace in which it was made into it, and returns it with what it
+// was made from. On a snapshot that is no longer fresh the decision is one of now, not of when it was
+// taken: then rules about the age of a view hold for it.
+func (p *Planner) decide(ctx context.Context, d *desk, v view, policy fleet.Policy, mem fleet.Memory) (fleet.Plan, fleet.Record, error) {
 	if age := time.Since(v.stored); age > staleForRemoval {
 		v.snapshot.TakenAt = v.snapshot.TakenAt.Add(age)
 	}
@@ -218,7 +234,9 @@ func (p *Planner) decide(ctx context.Context, d *desk, v view, policy fleet.Poli
 	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
 		decided.Trace = span.TraceID().String()
 	}
-	return decided, decided.Seal()
+	err := decided.Seal()
+	mem.Effort = decided.Effort
+	return decided, fleet.Record{Plan: decided.ID, Cluster: d.cluster, Generation: decided.Generation, Snapshot: v.snapshot, Policy: policy, Memory: mem}, err
 }
 
 // hold decides to do nothing for want of a view or a policy, and says so once.

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/neap-project/neap/libs/fleet"
@@ -49,6 +50,20 @@ service api task api desired 4
 	s.Script("service web desired 8\nservice api desired 4")
 	s.Until("the cluster has shrunk", append(quiet, costs(large.CostPerHour*65/100))...)
 	s.Audit()
+	replayed(t, s)
+}
+
+// replayed has neap make every plan again, from the streams and from a file.
+func replayed(t *testing.T, s *system) {
+	t.Helper()
+	file := s.File("web.plans", "")
+	for _, from := range [][]string{{"--cluster", string(harness.Cluster), "--save", file}, {"--recording", file}} {
+		out := s.Must(append([]string{"replay", "--output", "json"}, from...)...)
+		var got struct{ Plans, Same, Different, Skipped int }
+		if err := json.Unmarshal([]byte(out), &got); err != nil || got.Plans < 4 || got.Same != got.Plans {
+			t.Errorf("%v: %v\n%s", from, err, out)
+		}
+	}
 }
 
 // costs holds when the world costs so much an hour or less.

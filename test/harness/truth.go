@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/neap-project/neap/libs/adapters/bus"
 	"github.com/neap-project/neap/libs/adapters/executor"
 	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/libs/fleet/plan"
 	"github.com/neap-project/neap/libs/fleet/sim"
 )
 
@@ -132,8 +134,8 @@ func (s *System) Ended(*sim.Truth) string {
 }
 
 // Audit checks the whole history: the plans are one chain; each client token is that of one
-// launch of one plan, and gave no more than the plan wanted; each instance that is paid for
-// belongs to the cluster.
+// launch of one plan, and gave no more than the plan wanted; each plan can be made again, byte for
+// byte; each instance that is paid for belongs to the cluster.
 func (s *System) Audit() {
 	s.T.Helper()
 	var prev fleet.PlanID
@@ -149,6 +151,7 @@ func (s *System) Audit() {
 			s.T.Errorf("plan %s follows %s in the chain, and says it was made after %q", p.ID.Short(), prev.Short(), p.Prev.Short())
 		}
 		prev = p.ID
+		s.again(p)
 		for i := range p.Actions {
 			if l := p.Actions[i].Launch; l != nil {
 				s.planned[string(p.Actions[i].ID)] = l.Count
@@ -168,6 +171,21 @@ func (s *System) Audit() {
 	}
 	if s.T.Failed() {
 		s.T.Log(s.Report(truth))
+	}
+}
+
+// again makes a plan again from what it was made from, if its planner lived to keep that.
+func (s *System) again(p *fleet.Plan) {
+	record, err := s.Bus.Record(s.T.Context(), Cluster, p.ID)
+	if errors.Is(err, fleet.ErrNotFound) {
+		return
+	}
+	if err != nil {
+		s.T.Errorf("%v", err)
+		return
+	}
+	if was, is, err := plan.Again(p, &record); err != nil || !bytes.Equal(was, is) {
+		s.T.Errorf("plan %s, made again from what it was made from, is another (%v):\n%s\n%s", p.ID.Short(), err, was, is)
 	}
 }
 

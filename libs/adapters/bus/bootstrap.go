@@ -169,7 +169,7 @@ func (s *bootstrap) seal(ctx context.Context) error {
 func (s *bootstrap) ensure(ctx context.Context, want jetstream.StreamConfig) error {
 	have, ok := s.existing[want.Name]
 	if !ok {
-		if s.begun() && want.Name != "KV_"+controlBucket {
+		if s.begun() && want.Name != "KV_"+controlBucket && want.Name != "OBJ_"+recordBucket(s.current) { // nothing is lost with records
 			return fmt.Errorf("%w: generation %d has begun and its stream %s is gone: making it anew would hand out old sequences again; restore it, or begin a new generation with --generation %d",
 				fleet.ErrConflict, s.current, want.Name, s.current+1)
 		}

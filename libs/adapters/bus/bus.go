@@ -35,6 +35,7 @@ type Bus struct {
 	snapshots  jetstream.Stream
 	outcomes   jetstream.Stream
 	objects    jetstream.ObjectStore
+	records    jetstream.ObjectStore // nil if there is none yet
 	leases     jetstream.KeyValue
 	releases   *releases
 	ledger     Ledger
@@ -140,7 +141,11 @@ func (b *Bus) bind(ctx context.Context) error {
 	if b.objects, err = b.js.ObjectStore(ctx, objectBucket(b.generation)); err != nil {
 		return missing(objectBucket(b.generation), err)
 	}
-	return nil
+	b.records, err = b.js.ObjectStore(ctx, recordBucket(b.generation))
+	if errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil // an installation that was bootstrapped by an earlier release works without
+	}
+	return wrap(err, "bind %s", recordBucket(b.generation))
 }
 
 // missing explains why a stream or bucket could not be bound.

@@ -279,6 +279,7 @@ func TestTopology(t *testing.T) {
 		"KV_neap-1-lease":      {jetstream.DiscardNew, true, false, false},
 		"KV_neap-control":      {jetstream.DiscardNew, true, false, false},
 		"OBJ_neap-1-snapshots": {jetstream.DiscardNew, false, false, true},
+		"OBJ_neap-1-records":   {jetstream.DiscardOld, false, false, true},
 	} {
 		s, err := b.JetStream().Stream(t.Context(), name)
 		if err != nil {

@@ -121,18 +121,18 @@ func (b *Bus) StoredSnapshot(ctx context.Context, cluster fleet.ClusterName) (St
 	return Stored[fleet.Snapshot]{Value: s, Seq: m.seq, At: m.at, Trace: traceOf(m.header)}, wrap(err, "latest snapshot of %s", cluster)
 }
 
-// object fetches a payload that did not fit its message.
-func (b *Bus) object(ctx context.Context, name string) ([]byte, error) {
+// object fetches what is too large for a message.
+func object(ctx context.Context, from jetstream.ObjectStore, name string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, blobTimeout)
 	defer cancel()
-	info, err := b.objects.GetInfo(ctx, name)
+	info, err := from.GetInfo(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("look up object %.80q: %w", name, translate(err))
 	}
 	if info.Size > maxCompressed {
 		return nil, fmt.Errorf("%w: object of %d bytes; at most %d", fleet.ErrInvalid, info.Size, maxCompressed)
 	}
-	data, err := b.objects.GetBytes(ctx, name)
+	data, err := from.GetBytes(ctx, name)
 	if errors.Is(err, jetstream.ErrDigestMismatch) {
 		return nil, fmt.Errorf("%w: object %.80q: %w", fleet.ErrInvalid, name, err)
 	}

@@ -17,6 +17,7 @@ const (
 	kindPlan       = "plan"
 	kindOutcome    = "outcome"
 	kindQuarantine = "quarantine"
+	kindRecord     = "record"
 )
 
 // Durable consumers of the PLAN stream: one for each service that executes plans, shared
@@ -33,6 +34,7 @@ const (
 	ledgerAge     = 31 * 24 * time.Hour // longer than the plan it belongs to
 	snapshotAge   = 15 * time.Minute    // an older view is none
 	objectAge     = 20 * time.Minute    // longer than the message that names it
+	recordAge     = 7 * 24 * time.Hour  // what went wrong is looked into within days
 	snapshotsKept = 2                   // the newest, and one that a reader may still be at
 
 	ledgerHistory  = 1  // records are rewritten often and nobody reads their past; ten of each would fill the bucket within days
@@ -61,6 +63,7 @@ func subjectOf(g uint64, kind string, cluster fleet.ClusterName) string {
 func ledgerBucket(g uint64) string { return fmt.Sprintf("neap-%d-ledger", g) }
 func leaseBucket(g uint64) string  { return fmt.Sprintf("neap-%d-lease", g) }
 func objectBucket(g uint64) string { return fmt.Sprintf("neap-%d-snapshots", g) }
+func recordBucket(g uint64) string { return fmt.Sprintf("neap-%d-records", g) }
 
 // controlBucket has no generation: it says which one is current.
 const controlBucket = "neap-control"
@@ -91,7 +94,12 @@ func declare(g uint64, opts BootstrapOptions) topology {
 		{ // The latest view may come from any replica: a reader checks its age anyway.
 			Name: "OBJ_" + objectBucket(g), Description: "views too large for a message",
 			Subjects: []string{"$O." + objectBucket(g) + ".C.>", "$O." + objectBucket(g) + ".M.>"},
-			MaxAge:   objectAge, MaxBytes: share(20), Discard: jetstream.DiscardNew, AllowRollup: true, AllowDirect: true,
+			MaxAge:   objectAge, MaxBytes: share(12), Discard: jetstream.DiscardNew, AllowRollup: true, AllowDirect: true,
+		},
+		{ // The oldest give way: a record that has lost a part is found out when it is read.
+			Name: "OBJ_" + recordBucket(g), Description: "what plans were made from",
+			Subjects: []string{"$O." + recordBucket(g) + ".C.>", "$O." + recordBucket(g) + ".M.>"},
+			MaxAge:   recordAge, MaxBytes: share(8), Discard: jetstream.DiscardOld, AllowRollup: true, AllowDirect: true,
 		},
 		{ // A full PLAN stream refuses: no action is better than one that nobody can look up.
 			Name: streamName(g, kindPlan), Subjects: []string{subjectPrefix(g, kindPlan) + "*"},

@@ -77,6 +77,8 @@ func identity[T fleet.Message](m *T) (kind string, cluster fleet.ClusterName, ge
 		return kindPlan, v.Cluster, v.Generation
 	case *fleet.Outcome:
 		return kindOutcome, v.Cluster, v.Generation
+	case *fleet.Record:
+		return kindRecord, v.Cluster, v.Generation
 	}
 	panic(fmt.Sprintf("bus: %T is no message", m))
 }
@@ -161,7 +163,7 @@ func (b *Bus) payload(ctx context.Context, m raw) ([]byte, error) {
 	data := m.data
 	if name := m.header.Get(headerObject); name != "" {
 		var err error
-		if data, err = b.object(ctx, name); err != nil {
+		if data, err = object(ctx, b.objects, name); err != nil {
 			return nil, err
 		}
 	}
