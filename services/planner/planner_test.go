@@ -147,7 +147,12 @@ func (b *bench) chain() []fleet.Plan {
 // await polls until ok, and fails the test with the log if that takes too long.
 func (b *bench) await(what string, ok func() bool) {
 	b.t.Helper()
-	deadline := time.Now().Add(15 * time.Second)
+	b.awaitFor(15*time.Second, what, ok)
+}
+
+func (b *bench) awaitFor(most time.Duration, what string, ok func() bool) {
+	b.t.Helper()
+	deadline := time.Now().Add(most)
 	for !ok() {
 		if time.Now().After(deadline) {
 			b.t.Fatalf("waited in vain until %s\n%s", what, b.log)
