@@ -136,3 +136,44 @@ func TestReplicas(t *testing.T) {
 	}
 	s.Audit()
 }
+
+// TestScaleOut runs one, two and four replicas of each service while load rises and falls, and
+// then one again: whoever joins or leaves, no instance is launched twice, and nothing waits for
+// a lease to expire.
+func TestScaleOut(t *testing.T) {
+	t.Parallel()
+	s := start(t, smallWorld)
+	s.Apply(harness.Policy(nil))
+	s.Up(1)
+	s.Until("a small cluster runs", append(s.quiet(), harness.Instances(neededSmall))...)
+
+	s.Script(grow)
+	s.replicas(1, 2) // in the middle of it
+	s.grown()
+	s.Script(shrink)
+	s.replicas(2, 4)
+	s.Until("the cluster has shrunk, and every task runs", append(s.quiet(), harness.Instances(neededShrunk))...)
+
+	s.Script("service web desired 12")
+	for replica := 4; replica > 1; replica-- { // the newest go first, as with a Deployment
+		for _, name := range harness.Services {
+			if status, took := s.Running[fmt.Sprintf("%s-%d", name, replica)].Stop(t); status != 0 {
+				t.Errorf("%s-%d ends with status %d after %s", name, replica, status, took)
+			}
+		}
+	}
+	truth := s.Until("the cluster has grown again", append(s.quiet(), harness.Instances(4))...)
+	if got := truth.History.InstancesLaunched; got != neededGrown+1 {
+		t.Errorf("%d instances were launched in all, %d are needed", got, neededGrown+1)
+	}
+	s.Audit()
+}
+
+// replicas starts further replicas of each service.
+func (s *system) replicas(have, want int) {
+	for replica := have + 1; replica <= want; replica++ {
+		for _, name := range harness.Services {
+			s.Start(name, replica)
+		}
+	}
+}
