@@ -44,6 +44,7 @@ type cli struct {
 	Status    statusCmd    `cmd:"" help:"Show what runs, what it sees and what it decided last."`
 	Doctor    doctorCmd    `cmd:"" help:"Check connections, permissions and policies, and say what to fix; changes nothing."`
 
+	Access    accessCmd    `cmd:"" help:"Users of NATS and Redis: one for each service, with the least it needs."`
 	IAM       iamCmd       `cmd:"" name:"iam" help:"Print the least that each service must be allowed in AWS."`
 	Bootstrap bootstrapCmd `cmd:"" help:"Create the streams and buckets of Neap in NATS; may be run any number of times."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,7 +16,6 @@ import (
 
 	"github.com/neap-project/neap/libs/adapters/bus"
 	"github.com/neap-project/neap/libs/adapters/bus/bustest"
-	"github.com/neap-project/neap/libs/adapters/cache/cachetest"
 	"github.com/neap-project/neap/libs/adapters/policyfile"
 	"github.com/neap-project/neap/libs/fleet"
 	"github.com/neap-project/neap/libs/fleet/sim"
@@ -51,6 +51,7 @@ type System struct {
 	Bus     *bus.Bus
 	Running map[string]*Process // by name, such as planner-2
 
+	ground  Ground
 	traps   traps
 	planned map[string]int // instances that plans wanted, by the action that launches them
 }
@@ -60,23 +61,24 @@ type Ground struct {
 	NATS     string // URLs, comma separated
 	Redis    string // URL
 	Replicas int    // servers of NATS that keep each message
+
+	access string // folder of neap access create; empty lets everybody do everything
 }
 
 // Start brings up everything but the services on a ground of its own, and makes the world
 // that the script tells of.
 func Start(t *testing.T, script string) *System {
 	t.Helper()
-	return StartOn(t, script, Ground{NATS: bustest.Bare(t), Redis: cachetest.StartRedis(t), Replicas: 1})
+	return StartOn(t, script, guarded(t))
 }
 
 // StartOn is Start on a ground that is there already.
 func StartOn(t *testing.T, script string, on Ground) *System {
 	t.Helper()
-	s := &System{T: t, NATS: on.NATS, Running: map[string]*Process{}, planned: map[string]int{}}
+	s := &System{T: t, NATS: on.NATS, ground: on, Running: map[string]*Process{}, planned: map[string]int{}}
 	s.AWS = Launch(t, "aws", "neap", Bare(), "aws", "--listen", "127.0.0.1:0", "--speed", fmt.Sprint(Speed), "--event-queue", Queue)
 	s.AWSURL = s.greeting()
 	s.Env = Bare(
-		"NATS_URL="+s.NATS, "REDIS_URL="+on.Redis,
 		"AWS_ENDPOINT_URL="+s.AWSURL, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=any", "AWS_SECRET_ACCESS_KEY=any",
 		"EVENT_QUEUE_URL="+s.AWSURL+"/"+Account+"/"+Queue,
 		"BEAT="+Scaled(Beat).String(), "EXECUTOR_TICK="+Scaled(time.Second).String(),
@@ -125,7 +127,7 @@ func (s *System) Up(replicas int, env ...string) {
 func (s *System) Start(service string, replica int, env ...string) *Process {
 	s.T.Helper()
 	name := service + "-" + strconv.Itoa(replica)
-	p := Launch(s.T, name, service, append(s.Env[:len(s.Env):len(s.Env)], env...))
+	p := Launch(s.T, name, service, slices.Concat(s.Env, s.ground.as(service), env))
 	s.Running[name] = p
 	return p
 }
@@ -179,7 +181,11 @@ func (s *System) File(name, text string) string {
 // Must runs a command of neap that has to succeed.
 func (s *System) Must(args ...string) string {
 	s.T.Helper()
-	out, errOut, status := Run(s.T, "neap", s.CLI(), args...)
+	env := s.CLI()
+	if args[0] == bus.UserBootstrap {
+		env = Bare(s.ground.as(bus.UserBootstrap)...)
+	}
+	out, errOut, status := Run(s.T, "neap", env, args...)
 	if status != 0 {
 		s.T.Fatalf("neap %s: exit status %d\n%s%s", strings.Join(args, " "), status, out, errOut)
 	}
@@ -187,7 +193,7 @@ func (s *System) Must(args ...string) string {
 }
 
 // CLI is the environment of the person who types.
-func (s *System) CLI() []string { return Bare("NATS_URL=" + s.NATS) }
+func (s *System) CLI() []string { return Bare(s.ground.as(bus.UserOperator)...) }
 
 // Script changes the world. Statements about a service are about the cluster of the tests.
 func (s *System) Script(text string) {

@@ -158,6 +158,7 @@ func (s *System) Audit() {
 			}
 		}
 	}
+	s.permitted()
 	truth := s.Truth()
 	for _, token := range Sorted(truth.History.Launches) {
 		if l := truth.History.Launches[token]; l.Asked != s.planned[token] || l.Launched > s.planned[token] {

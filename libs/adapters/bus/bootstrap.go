@@ -151,7 +151,7 @@ func (s *bootstrap) begun() bool { return s.current == s.opts.Generation }
 // them can append no plan, record no progress, and so make no call.
 func (s *bootstrap) seal(ctx context.Context) error {
 	for g := uint64(1); g < s.opts.Generation; g++ {
-		for _, name := range []string{streamName(g, kindPlan), "KV_" + ledgerBucket(g), streamName(g, kindOutcome)} {
+		for _, name := range sealed(g) {
 			cfg, ok := s.existing[name]
 			if !ok || cfg.Sealed {
 				continue
@@ -163,6 +163,11 @@ func (s *bootstrap) seal(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// sealed are the streams of a generation without which its processes can do nothing.
+func sealed(g uint64) []string {
+	return []string{streamName(g, kindPlan), "KV_" + ledgerBucket(g), streamName(g, kindOutcome)}
 }
 
 // ensure creates a stream, or brings the one that is there to the declared form.

@@ -103,7 +103,7 @@ func connect(ctx context.Context, cfg Config) (*nats.Conn, jetstream.JetStream, 
 func refused(cfg Config, err error) error {
 	switch {
 	case errors.Is(translate(err), fleet.ErrDenied):
-		return fmt.Errorf("%w: NATS at %s refuses the credentials: %w; check NATS_CREDS_FILE or the user in NATS_URL", fleet.ErrDenied, cfg, err)
+		return fmt.Errorf("%w: NATS at %s refuses the credentials: %w; check NATS_NKEY_FILE, NATS_CREDS_FILE or the user in NATS_URL", fleet.ErrDenied, cfg, err)
 	case errors.Is(err, nats.ErrSecureConnRequired), errors.Is(err, nats.ErrSecureConnWanted):
 		return fmt.Errorf("%w: NATS at %s: %w; use tls:// in NATS_URL and set NATS_CA_FILE", fleet.ErrInvalid, cfg, err)
 	}

@@ -23,6 +23,7 @@ import (
 type Config struct {
 	URL         string `envconfig:"NATS_URL" default:"nats://127.0.0.1:4222" desc:"NATS servers, comma separated"`
 	CredsFile   string `envconfig:"NATS_CREDS_FILE" desc:"path of the credentials file (JWT and key) of this process"`
+	NKeyFile    string `envconfig:"NATS_NKEY_FILE" desc:"path of the nkey seed of this process, instead of NATS_CREDS_FILE; neap access create makes one"`
 	CAFile      string `envconfig:"NATS_CA_FILE" desc:"path of the certificate authority that signed the servers' certificates"`
 	CertFile    string `envconfig:"NATS_CERT_FILE" desc:"path of the client certificate; needs NATS_KEY_FILE"`
 	KeyFile     string `envconfig:"NATS_KEY_FILE" desc:"path of the key of the client certificate; needs NATS_CERT_FILE"`
@@ -96,6 +97,8 @@ func (c Config) Validate() error {
 		return service.Invalid("NATS_KEY_FILE", c.KeyFile, "set it as well as NATS_CERT_FILE, or neither")
 	case c.CertFile == "" && c.KeyFile != "":
 		return service.Invalid("NATS_CERT_FILE", c.CertFile, "set it as well as NATS_KEY_FILE, or neither")
+	case c.NKeyFile != "" && c.CredsFile != "":
+		return service.Invalid("NATS_NKEY_FILE", c.NKeyFile, "set it or NATS_CREDS_FILE, not both")
 	case strings.ContainsAny(c.InboxPrefix, "*> \t"), strings.HasSuffix(c.InboxPrefix, "."):
 		return service.Invalid("NATS_INBOX_PREFIX", c.InboxPrefix, "use a subject without wildcards, such as _INBOX_planner")
 	case c.InlineBytes < ObjectsOnly:
@@ -115,6 +118,7 @@ func (c Config) readable() error {
 		pem            bool
 	}{
 		{"NATS_CREDS_FILE", c.CredsFile, false},
+		{"NATS_NKEY_FILE", c.NKeyFile, false},
 		{"NATS_CA_FILE", c.CAFile, true},
 		{"NATS_CERT_FILE", c.CertFile, true},
 		{"NATS_KEY_FILE", c.KeyFile, true},
@@ -130,6 +134,11 @@ func (c Config) readable() error {
 			errs = append(errs, service.Invalid(file.variable, file.path, fmt.Sprintf("name a file that this process can read, or unset it: %v", err)))
 		} else if block, _ := pem.Decode(content); file.pem && block == nil {
 			errs = append(errs, service.Invalid(file.variable, file.path, "name a file in PEM format, which begins with -----BEGIN"))
+		}
+	}
+	if len(errs) == 0 && c.NKeyFile != "" {
+		if _, err := nats.NkeyOptionFromSeed(c.NKeyFile); err != nil {
+			return service.Invalid("NATS_NKEY_FILE", c.NKeyFile, fmt.Sprintf("name a file that holds the seed of a user, which begins with SU: %v", err))
 		}
 	}
 	if len(errs) > 0 || c.CertFile == "" {
@@ -176,6 +185,19 @@ func (c Config) options() []nats.Option {
 	}
 	if c.CredsFile != "" {
 		opts = append(opts, nats.UserCredentials(c.CredsFile))
+	}
+	if c.NKeyFile != "" {
+		opts = append(opts, func(o *nats.Options) error {
+			nkey, err := nats.NkeyOptionFromSeed(c.NKeyFile)
+			if err != nil {
+				return err
+			}
+			return nkey(o)
+		})
+	}
+	if c.CAFile != "" || c.CertFile != "" {
+		// The client reads the files anew at each connection.
+		opts = append(opts, nats.Secure(&tls.Config{MinVersion: tls.VersionTLS13}))
 	}
 	if c.CAFile != "" {
 		opts = append(opts, nats.RootCAs(c.CAFile))

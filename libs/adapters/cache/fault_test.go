@@ -2,17 +2,8 @@ package cache
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"log/slog"
-	"math/big"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +18,7 @@ import (
 
 	"github.com/neap-project/neap/libs/adapters/cache/cachetest"
 	"github.com/neap-project/neap/libs/adapters/service"
+	"github.com/neap-project/neap/libs/adapters/tlstest"
 )
 
 // F79: Redis away at the start, gone in between, back again.
@@ -148,10 +140,10 @@ func TestLeastRights(t *testing.T) {
 // C6: names and authorities are checked, certificates may change under way.
 func TestTLS(t *testing.T) {
 	dir := t.TempDir()
-	ours, theirs := newAuthority(t, dir, "ca"), newAuthority(t, dir, "other-ca")
-	serverCert, serverKey := ours.issue(t, dir, "server", "127.0.0.1")
-	cert, key := ours.issue(t, dir, "client", "")
-	strangerCert, strangerKey := theirs.issue(t, dir, "stranger", "")
+	ours, theirs := tlstest.NewAuthority(t, dir, "ca"), tlstest.NewAuthority(t, dir, "other-ca")
+	serverCert, serverKey := ours.Issue(t, dir, "server", "127.0.0.1")
+	cert, key := ours.Issue(t, dir, "client", "")
+	strangerCert, strangerKey := theirs.Issue(t, dir, "stranger", "")
 	// Only redis-server built with TLS takes these; distributions build it so.
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -161,16 +153,16 @@ func TestTLS(t *testing.T) {
 	listener.Close()
 	_, port, _ := net.SplitHostPort(addr)
 	server := cachetest.Start(t, "--port", "0", "--tls-port", port, "--tls-cert-file", serverCert, "--tls-key-file", serverKey,
-		"--tls-ca-cert-file", ours.file, "--tls-auth-clients", "yes", "--tls-protocols", "TLSv1.3")
+		"--tls-ca-cert-file", ours.File, "--tls-auth-clients", "yes", "--tls-protocols", "TLSv1.3")
 
-	good := Config{URL: "rediss://" + addr, CAFile: ours.file, CertFile: cert, KeyFile: key}
+	good := Config{URL: "rediss://" + addr, CAFile: ours.File, CertFile: cert, KeyFile: key}
 	c := open(t, good)
 	Set(t.Context(), c, "a", 1, time.Minute)
 	wantHit(t, c, "a", 1)
 
 	for name, change := range map[string]func(*Config){
 		"plaintext":             func(c *Config) { *c = Config{URL: "redis://" + addr} },
-		"another authority":     func(c *Config) { c.CAFile = theirs.file },
+		"another authority":     func(c *Config) { c.CAFile = theirs.File },
 		"system authorities":    func(c *Config) { c.CAFile = "" },
 		"another name":          func(c *Config) { c.URL = strings.Replace(c.URL, "127.0.0.1", "localhost", 1) },
 		"no client certificate": func(c *Config) { c.CertFile, c.KeyFile = "", "" },
@@ -184,9 +176,9 @@ func TestTLS(t *testing.T) {
 	}
 
 	// Everything is rotated, under the names the running client knows.
-	renewed := newAuthority(t, dir, "ca")
-	renewed.issue(t, dir, "server", "127.0.0.1")
-	renewed.issue(t, dir, "client", "")
+	renewed := tlstest.NewAuthority(t, dir, "ca")
+	renewed.Issue(t, dir, "server", "127.0.0.1")
+	renewed.Issue(t, dir, "client", "")
 	server.Stop()
 	server.Restart()
 	if err := c.Ping(t.Context()); err != nil {
@@ -300,74 +292,4 @@ func requests(t *testing.T, reader metric.Reader) map[string]int64 {
 		}
 	}
 	return counts
-}
-
-// authority signs certificates for one test.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	file string
-}
-
-func newAuthority(t *testing.T, dir, name string) authority {
-	t.Helper()
-	key := newKey(t)
-	template := certificate(name)
-	template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return authority{cert, key, writePEM(t, filepath.Join(dir, name+".pem"), "CERTIFICATE", der)}
-}
-
-func (a authority) issue(t *testing.T, dir, name, ip string) (cert, key string) {
-	t.Helper()
-	own := newKey(t)
-	template := certificate(name)
-	template.KeyUsage = x509.KeyUsageDigitalSignature
-	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
-	if ip != "" {
-		template.IPAddresses = []net.IP{net.ParseIP(ip)}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &own.PublicKey, a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(own)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return writePEM(t, filepath.Join(dir, name+".pem"), "CERTIFICATE", der),
-		writePEM(t, filepath.Join(dir, name+".key"), "PRIVATE KEY", secret)
-}
-
-func certificate(name string) *x509.Certificate {
-	return &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()),
-		Subject:      pkix.Name{CommonName: name},
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(time.Hour),
-	}
-}
-
-func newKey(t *testing.T) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func writePEM(t *testing.T, path, kind string, der []byte) string {
-	t.Helper()
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }

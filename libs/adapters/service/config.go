@@ -26,13 +26,16 @@ type Config struct {
 	StallAfter      time.Duration `envconfig:"STALL_AFTER" default:"5m" desc:"liveness fails when a loop is stuck in one turn for longer than this"`
 	ShutdownTimeout time.Duration `envconfig:"SHUTDOWN_TIMEOUT" default:"25s" desc:"time to finish after SIGTERM; keep it below the platform's own limit (30s in Kubernetes)"`
 
-	OTLPEndpoint        string `envconfig:"OTEL_EXPORTER_OTLP_ENDPOINT" desc:"OTLP over HTTP base URL, such as http://collector:4318; empty exports nothing"`
-	OTLPTracesEndpoint  string `envconfig:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" desc:"full URL for traces, instead of the base URL"`
-	OTLPMetricsEndpoint string `envconfig:"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT" desc:"full URL for metrics, instead of the base URL"`
-	OTLPHeaders         Secret `envconfig:"OTEL_EXPORTER_OTLP_HEADERS" desc:"headers of each export: key=value,key=value"`
-	OTLPProtocol        string `envconfig:"OTEL_EXPORTER_OTLP_PROTOCOL" default:"http/protobuf" desc:"only http/protobuf is spoken"`
-	TracesExporter      string `envconfig:"OTEL_TRACES_EXPORTER" default:"otlp" desc:"otlp or none"`
-	MetricsExporter     string `envconfig:"OTEL_METRICS_EXPORTER" default:"otlp" desc:"otlp or none; /metrics is served either way"`
+	OTLPEndpoint          string `envconfig:"OTEL_EXPORTER_OTLP_ENDPOINT" desc:"OTLP over HTTP base URL, such as http://collector:4318; empty exports nothing"`
+	OTLPTracesEndpoint    string `envconfig:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" desc:"full URL for traces, instead of the base URL"`
+	OTLPMetricsEndpoint   string `envconfig:"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT" desc:"full URL for metrics, instead of the base URL"`
+	OTLPHeaders           Secret `envconfig:"OTEL_EXPORTER_OTLP_HEADERS" desc:"headers of each export: key=value,key=value"`
+	OTLPCertificate       string `envconfig:"OTEL_EXPORTER_OTLP_CERTIFICATE" desc:"PEM file of the authority that signed the collector's certificate, read anew at each connection"`
+	OTLPClientCertificate string `envconfig:"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE" desc:"PEM file of our client certificate, read anew at each connection"`
+	OTLPClientKey         string `envconfig:"OTEL_EXPORTER_OTLP_CLIENT_KEY" desc:"PEM file of the key of our client certificate"`
+	OTLPProtocol          string `envconfig:"OTEL_EXPORTER_OTLP_PROTOCOL" default:"http/protobuf" desc:"only http/protobuf is spoken"`
+	TracesExporter        string `envconfig:"OTEL_TRACES_EXPORTER" default:"otlp" desc:"otlp or none"`
+	MetricsExporter       string `envconfig:"OTEL_METRICS_EXPORTER" default:"otlp" desc:"otlp or none; /metrics is served either way"`
 
 	Sampler      string  `envconfig:"OTEL_TRACES_SAMPLER" default:"parentbased_always_on" desc:"which traces are kept: [parentbased_]always_on, always_off or traceidratio; a plan with actions is kept by any but always_off"`
 	SamplerShare float64 `envconfig:"OTEL_TRACES_SAMPLER_ARG" default:"1" desc:"share of the traces that traceidratio keeps, from 0 to 1"`
@@ -49,6 +52,7 @@ func (c Config) Validate() error {
 		httpURL("OTEL_EXPORTER_OTLP_ENDPOINT", c.OTLPEndpoint),
 		httpURL("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", c.OTLPTracesEndpoint),
 		httpURL("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", c.OTLPMetricsEndpoint),
+		c.readableFiles(),
 		headerList("OTEL_EXPORTER_OTLP_HEADERS", c.OTLPHeaders),
 		hostPort("HEALTH_ADDR", c.HealthAddr),
 		positive("STALL_AFTER", c.StallAfter),

@@ -2,13 +2,16 @@ package service
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -49,14 +52,14 @@ func newExporters(ctx context.Context, name string, cfg Config) (*exporters, err
 	readers := []metric.Option{metric.WithReader(scraped)}
 
 	if endpoint := cfg.metricsURL(); endpoint != "" {
-		pushed, err := otlpmetrichttp.New(ctx, otlpmetrichttp.WithEndpointURL(endpoint), otlpmetrichttp.WithHeaders(cfg.headers()))
+		pushed, err := otlpmetrichttp.New(ctx, otlpmetrichttp.WithEndpointURL(endpoint), otlpmetrichttp.WithHeaders(cfg.headers()), otlpmetrichttp.WithHTTPClient(cfg.otlpClient()))
 		if err != nil {
 			return nil, fmt.Errorf("open metric exporter to %s: %w", endpoint, err)
 		}
 		readers = append(readers, metric.WithReader(metric.NewPeriodicReader(pushed)))
 	}
 	if endpoint := cfg.tracesURL(); endpoint != "" {
-		exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint), otlptracehttp.WithHeaders(cfg.headers()))
+		exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint), otlptracehttp.WithHeaders(cfg.headers()), otlptracehttp.WithHTTPClient(cfg.otlpClient()))
 		if err != nil {
 			return nil, fmt.Errorf("open trace exporter to %s: %w", endpoint, err)
 		}
@@ -133,6 +136,41 @@ func signalURL(exporter, own, base, path string) string {
 	default:
 		return strings.TrimSuffix(base, "/") + "/" + path
 	}
+}
+
+// otlpTimeout is how long one export may take; the OTLP specification's own default.
+const otlpTimeout = 10 * time.Second
+
+// otlpClient reads the certificates at each connection, so that rotated ones are taken up without
+// a restart.
+func (c Config) otlpClient() *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // it is documented to be one
+	files := c.otlpFiles()
+	transport.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, err
+		}
+		cfg, err := files.Client(host)
+		if err != nil {
+			return nil, err
+		}
+		dialer := tls.Dialer{Config: cfg}
+		return dialer.DialContext(ctx, network, addr)
+	}
+	return &http.Client{Transport: transport, Timeout: otlpTimeout}
+}
+
+func (c Config) otlpFiles() TLSFiles {
+	return TLSFiles{CA: c.OTLPCertificate, Cert: c.OTLPClientCertificate, Key: c.OTLPClientKey}
+}
+
+// readableFiles reads the certificates once: later only a log would tell that they cannot be.
+func (c Config) readableFiles() error {
+	if _, err := c.otlpFiles().Client(""); err != nil {
+		return Invalid("OTEL_EXPORTER_OTLP_CERTIFICATE", c.OTLPCertificate, fmt.Sprintf("%v; name PEM files that this process can read, the client's certificate and key both or neither", err))
+	}
+	return nil
 }
 
 func (c Config) headers() map[string]string {

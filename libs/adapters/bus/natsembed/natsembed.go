@@ -25,7 +25,9 @@ type Options struct {
 	Name    string // of the server; default neap
 	// MaxBytes is the most that JetStream may store; 0 is three quarters of the free disk.
 	MaxBytes int64
-	Log      *slog.Logger // nil discards what the server says
+	// Config is a configuration file of nats-server, for what the fields here do not say: users, TLS.
+	Config string
+	Log    *slog.Logger // nil discards what the server says
 }
 
 // startTimeout is generous: a large store is read back at start.
@@ -40,10 +42,15 @@ func Start(o Options) (*Server, error) {
 	if o.DataDir == "" {
 		return nil, fmt.Errorf("%w: the embedded NATS server has no data directory: name one", fleet.ErrInvalid)
 	}
-	opts := &server.Options{
-		ServerName: o.Name, JetStream: true, StoreDir: o.DataDir, SyncAlways: true,
-		JetStreamMaxStore: o.MaxBytes, NoSigs: true, DontListen: o.Listen == "",
+	opts := &server.Options{}
+	if o.Config != "" {
+		var err error
+		if opts, err = server.ProcessConfigFile(o.Config); err != nil {
+			return nil, fmt.Errorf("%w: configuration of NATS in %s: %w", fleet.ErrInvalid, o.Config, err)
+		}
 	}
+	opts.ServerName, opts.JetStream, opts.StoreDir, opts.SyncAlways = o.Name, true, o.DataDir, true
+	opts.JetStreamMaxStore, opts.NoSigs, opts.DontListen = o.MaxBytes, true, o.Listen == ""
 	if opts.ServerName == "" {
 		opts.ServerName = "neap"
 	}
