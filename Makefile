@@ -26,14 +26,14 @@ GOLANGCI         := bin/tools/golangci-lint-$(GOLANGCI_VERSION)
 # The core runs without the race detector: repo_test.go forbids goroutines
 # there, and its simulations would take five to ten times as long. The load and
 # chaos tests measure, so they run at full speed too.
-NO_RACE := (^github.com/neap-project/neap$$|/neap/libs/fleet(/|$$)|/neap/test/(load|chaos)(/|$$))
+NO_RACE := (^github.com/neap-project/neap$$|/neap/libs/fleet(/|$$)|/neap/test/(load|chaos|mutants)(/|$$))
 
 EACH := scripts/each-module
 
 IMAGES       ?= watcher planner actuator drainer neap
 IMAGE_PREFIX ?= neap/
 
-.PHONY: help demo images test test-long test-plain test-race vet fmt-check modules lint fmt tidy build simulate chaos bench fuzz golden tools deps clean
+.PHONY: help demo images test test-long test-plain test-race vet fmt-check modules lint fmt tidy build simulate mutants chaos bench fuzz golden tools deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
@@ -56,6 +56,9 @@ test-race: # all the rest
 
 simulate: ## play 1,000 stories in which everything goes wrong (ARGS="--seeds 100")
 	$(GO) run ./cmd/neap simulate --seeds 1000 $(ARGS)
+
+mutants: ## take out each guard and show that the simulation notices (ARGS="-only token")
+	$(GO) run ./test/mutants $(ARGS)
 
 vet: # in one go, over every module
 	@echo '== go vet'
@@ -83,7 +86,7 @@ tidy: ## agree on versions across the workspace, then tidy every module
 
 build: ## build every command into bin/
 	mkdir -p bin
-	$(GO) list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' work | { grep -v '/gen[a-z]*$$' || true; } | xargs -r $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/
+	$(GO) list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' work | { grep -vE '/gen[a-z]*$$|/test/' || true; } | xargs -r $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/
 
 chaos: deps ## a storm of kills, cuts and outages (FOR=30m) of a random seed over a real installation
 	$(GO) test ./test/chaos -count 1 -v -timeout 0 -seed 0 -for $(FOR)
