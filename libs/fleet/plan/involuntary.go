@@ -26,9 +26,12 @@ func (d *draft) drainNoticed() {
 }
 
 // reap terminates what is of no use: instances of ours that did not register in time, and
-// those that left the cluster and still run. It needs to have seen all of them.
+// those that left the cluster and still run. It needs to have seen all there is: tasks on an
+// instance that is not listed show that the list lacks it, and then it looks as if it had
+// never registered.
 func (d *draft) reap() {
-	if d.mem.Pause.Paused() || !d.complete() || d.age() > staleRemove || !d.out.Upheaval.IsZero() {
+	_, whole := d.snap.Incomplete(fleet.SectionInstances, fleet.SectionEC2, fleet.SectionServices, fleet.SectionTasks)
+	if d.mem.Pause.Paused() || !whole || d.age() > staleRemove || !d.out.Upheaval.IsZero() {
 		return
 	}
 	for i := range d.snap.Instances {
