@@ -61,6 +61,7 @@ type State struct {
 	Phase       Phase                    `json:"phase"`
 	Request     []byte                   `json:"request,omitempty"` // frozen: exactly the bytes that are sent
 	FirstCall   time.Time                `json:"firstCall,omitzero"`
+	Sends       int                      `json:"sends,omitempty"` // of the request; before each the state is stored
 	Attempts    int                      `json:"attempts,omitempty"`
 	NextAt      time.Time                `json:"nextAt,omitzero"` // nothing to do before
 	Absent      int                      `json:"absent,omitempty"`
@@ -212,6 +213,7 @@ func tick(a *fleet.Action, s State, e Tick) (State, []Effect) {
 			s.Phase = Resolving
 			return s, []Effect{Find{}}
 		}
+		s.Sends++
 		return s, []Effect{Send{s.Request}}
 	case Resolving:
 		return s, []Effect{Find{}}
@@ -235,7 +237,7 @@ func frozen(s State, e Frozen) (State, []Effect) {
 	default:
 		return end(s, Failed, e.Class, e.Message)
 	}
-	s.Phase, s.Request, s.FirstCall, s.Attempts, s.NextAt = Calling, e.Request, e.Now, 0, time.Time{}
+	s.Phase, s.Request, s.FirstCall, s.Sends, s.Attempts, s.NextAt = Calling, e.Request, e.Now, 1, 0, time.Time{}
 	return s, []Effect{Send{s.Request}}
 }
 
@@ -254,11 +256,23 @@ func sent(s State, e Sent) (State, []Effect) {
 	case e.Class == fleet.FailureUnknown || e.Class == fleet.FailureThrottled:
 		s.NextAt = e.Now.Add(backoff(s.Attempts))
 		return s, []Effect{result}
+	case s.Phase == Resolving:
+		return s, []Effect{result} // it is being looked for already
+	case s.Sends > 1 && !answersForAll(e.Class):
+		s.Phase, s.NextAt = Resolving, time.Time{}
+		return s, []Effect{result, Find{}}
 	case e.Class == fleet.FailureNone:
 		e.Class, e.Message = fleet.FailureCapacity, "EC2 had none of the offerings"
 	}
 	s, effects := end(s, Failed, e.Class, e.Message)
 	return s, append([]Effect{result}, effects...)
+}
+
+// answersForAll reports whether a refusal says what came of the same request when it was sent
+// before. EC2 looks up the client token before it looks for capacity; who may call, and whether
+// the request is valid, it may ask before that.
+func answersForAll(c fleet.FailureClass) bool {
+	return c == fleet.FailureNone || c == fleet.FailureCapacity || c == fleet.FailureQuota
 }
 
 func found(s State, e Found) (State, []Effect) {
@@ -306,6 +320,9 @@ func looked(a *fleet.Action, s State, e Looked) (State, []Effect) {
 	}
 	s.NextAt = e.Now.Add(LookEvery)
 	s, effects := settle(a, s, e.Now, false)
+	if s.Over() { // what is over calls nothing any more
+		return s, effects
+	}
 	return s, append(stamps, effects...)
 }
 

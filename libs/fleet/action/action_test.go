@@ -113,6 +113,54 @@ func TestLaunch(t *testing.T) {
 			action.Settling,
 			[]string{"Freeze", "send R", "report result unknown", "send R", "report result "},
 		},
+		"no answer, then access is denied: what the first may have given is looked for": {
+			[]action.Event{
+				action.Tick{Now: at},
+				action.Frozen{Now: at, Request: []byte("R")},
+				action.Sent{Now: at, Class: fleet.FailureUnknown},
+				action.Tick{Now: after(time.Second)},
+				action.Sent{Now: after(time.Second), Class: fleet.FailureDenied},
+				action.Found{Now: after(minute), Instances: instances("i-1"), Complete: true},
+			},
+			action.Settling,
+			[]string{"Freeze", "send R", "report result unknown", "send R", "report result denied", "Find", "report result "},
+		},
+		"a crash, then access is denied: the same": {
+			[]action.Event{
+				action.Tick{Now: at},
+				action.Frozen{Now: at, Request: []byte("R")},
+				action.Tick{Now: after(minute)},
+				action.Sent{Now: after(minute), Class: fleet.FailureDenied},
+			},
+			action.Resolving,
+			[]string{"Freeze", "send R", "send R", "report result denied", "Find"},
+		},
+		"denied at once is definitive": {
+			[]action.Event{action.Tick{Now: at}, action.Frozen{Now: at, Request: []byte("R")}, action.Sent{Now: at, Class: fleet.FailureDenied}},
+			action.Failed,
+			[]string{"Freeze", "send R", "report result denied", "report final denied"},
+		},
+		"no answer, then no capacity: EC2 would have given what it gave": {
+			[]action.Event{
+				action.Tick{Now: at},
+				action.Frozen{Now: at, Request: []byte("R")},
+				action.Sent{Now: at, Class: fleet.FailureUnknown},
+				action.Tick{Now: after(time.Second)},
+				action.Sent{Now: after(time.Second), Class: fleet.FailureCapacity},
+			},
+			action.Failed,
+			[]string{"Freeze", "send R", "report result unknown", "send R", "report result capacity", "report final capacity"},
+		},
+		"registered without attributes when its time is over: nothing is called any more": {
+			[]action.Event{
+				action.Tick{Now: at},
+				action.Frozen{Now: at, Request: []byte("R")},
+				action.Sent{Now: at, Instances: instances("i-1")},
+				action.Looked{Now: after(9 * minute), Registered: []action.Registered{{Instance: "i-1"}}},
+			},
+			action.Done,
+			[]string{"Freeze", "send R", "report result ", "report final timeout"},
+		},
 		"no answer for long: never sent again, found by tag": {
 			[]action.Event{
 				action.Tick{Now: at},
