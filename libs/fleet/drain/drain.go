@@ -3,7 +3,7 @@
 //
 //	drain    planned ─▶ draining ─▶ emptying ─▶ deregistered ─▶ terminating ─▶ done
 //	             │          └───────────┴─▶ restoring ─▶ rolled-back
-//	             └─▶ rejected
+//	             └─▶ rejected   (and failed, from anywhere, if it is somebody else's by now)
 //	restore  planned ─▶ restoring ─▶ done
 //	reap     planned ─▶ terminating ─▶ done
 //
@@ -41,7 +41,7 @@ const (
 	Done         Phase = "done"
 	RolledBack   Phase = "rolled-back"
 	Rejected     Phase = "rejected" // not begun: the world is no longer as planned
-	Failed       Phase = "failed"
+	Failed       Phase = "failed" // left as it is: it is somebody else's now
 )
 
 // How long and how often.
@@ -72,6 +72,7 @@ type State struct {
 	StoppedAt    time.Time          `json:"stoppedAt,omitzero"`    // when the tasks that were left were stopped
 	MissingSince time.Time          `json:"missingSince,omitzero"` // EC2 has not known it since
 	TerminatedAt time.Time          `json:"terminatedAt,omitzero"`
+	Undone       bool               `json:"undone,omitempty"` // set ACTIVE again, and the tag removed
 	Class        fleet.FailureClass `json:"class,omitempty"`
 	Message      string             `json:"message,omitempty"`
 }
@@ -217,7 +218,8 @@ func cancel(s State, e Cancel) (State, []Effect) {
 	case Planned:
 		return end(s, Rejected, fleet.FailureStale, e.Why)
 	case Draining, Emptying:
-		return rollBack(s, fleet.FailureStale, e.Why)
+		s.Phase, s.Class, s.Message, s.NextAt = Restoring, fleet.FailureStale, e.Why, time.Time{}
+		return s, []Effect{Look{}} // it may be active, or somebody else's by now
 	default:
 		return s, nil
 	}
@@ -239,6 +241,9 @@ func viewed(a *fleet.Action, s State, e Viewed) (State, []Effect) {
 		e.Gone = true
 	} else {
 		s.MissingSince = time.Time{}
+	}
+	if s.Phase != Planned && !e.Gone && !e.View.Ours {
+		return end(s, Failed, fleet.FailureStale, "the instance is not this installation's any more")
 	}
 	switch s.Phase {
 	case Planned:
@@ -436,7 +441,7 @@ func restoring(a *fleet.Action, s State, e Viewed) (State, []Effect) {
 	switch {
 	case e.Gone:
 		return end(s, over, s.Class, "the instance is gone")
-	case e.View.Status == fleet.StatusDraining:
+	case e.View.Status == fleet.StatusDraining, a.Kind == fleet.ActionDrain && !s.Undone:
 		s.NextAt = e.Now.Add(LookEvery)
 		return s, []Effect{SetActive{}}
 	}
@@ -459,7 +464,7 @@ func did(s State, e Did) (State, []Effect) {
 		}
 	case SetActive:
 		if s.Phase == Restoring {
-			s.NextAt = time.Time{}
+			s.NextAt, s.Undone = time.Time{}, true
 			return s, []Effect{result, Look{}}
 		}
 	case Deregister:

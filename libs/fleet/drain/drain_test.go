@@ -173,8 +173,23 @@ func TestDrain(t *testing.T) {
 			drain.RolledBack, slices.Concat(begunNames, []string{"report final rolled-back stale"}), "active again",
 		},
 		"cancelled while it drains": {
-			slices.Concat(begun, []drain.Event{drain.Cancel{Now: after(10 * time.Second), Why: "needed again"}, did(10*time.Second, drain.SetActive{}), seen(11*time.Second, view(active, web))}),
-			drain.RolledBack, slices.Concat(begunNames, []string{"SetActive{}", "report result activate", "Look{}", "report final rolled-back stale"}), "needed again",
+			slices.Concat(begun, []drain.Event{drain.Cancel{Now: after(10 * time.Second), Why: "needed again"}, seen(10*time.Second, view(draining, web)), did(10*time.Second, drain.SetActive{}), seen(11*time.Second, view(active, web))}),
+			drain.RolledBack, slices.Concat(begunNames, []string{"Look{}", "SetActive{}", "report result activate", "Look{}", "report final rolled-back stale"}), "needed again",
+		},
+		"cancelled before ECS drains it: the mark is taken off": {
+			[]drain.Event{
+				drain.Tick{Now: at}, seen(0, view(active, web)), drain.Cancel{Now: at, Why: "needed again"}, seen(0, view(active, web)),
+				did(0, drain.SetActive{}), seen(time.Second, view(active, web)),
+			},
+			drain.RolledBack, []string{"Look{}", "SetDraining{}", "Look{}", "SetActive{}", "report result activate", "Look{}", "report final rolled-back stale"}, "needed again",
+		},
+		"somebody else's while it drains: hands off": {
+			slices.Concat(begun, []drain.Event{seen(10*time.Second, func() drain.View { v := view(draining, web); v.Ours = false; return v }())}),
+			drain.Failed, slices.Concat(begunNames, []string{"report final failed stale"}), "not this installation's",
+		},
+		"somebody else's when it is cancelled: hands off": {
+			slices.Concat(begun, []drain.Event{drain.Cancel{Now: after(10 * time.Second)}, seen(10*time.Second, func() drain.View { v := view(draining, web); v.Ours = false; return v }())}),
+			drain.Failed, slices.Concat(begunNames, []string{"Look{}", "report final failed stale"}), "not this installation's",
 		},
 		"cancelled after it left the cluster: only forward": {
 			slices.Concat(begun, []drain.Event{
