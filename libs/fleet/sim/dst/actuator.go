@@ -111,6 +111,9 @@ func (a *actuator) send(job execute.Job, request []byte) (action.Event, error) {
 		return nil, err
 	}
 	out, err := mutate(s, "ec2:CreateFleet", job, "", func() (*sim.CreateFleetOutput, error) { return s.world.CreateFleet(&in) })
+	if err != nil && strings.Contains(err.Error(), "IdempotentParameterMismatch") {
+		s.check.violate("S1", "launch %s was sent with one token and other bytes", job.Action.ID.Short())
+	}
 	sent := action.Sent{Now: s.now, Class: classOf(err), Message: text(err)}
 	if err != nil {
 		return sent, nil //nolint:nilerr // the event says it

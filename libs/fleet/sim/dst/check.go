@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/libs/fleet/action"
 	"github.com/neap-project/neap/libs/fleet/execute"
-	"github.com/neap-project/neap/libs/fleet/plan"
 	"github.com/neap-project/neap/libs/fleet/sim"
 )
 
@@ -26,9 +26,17 @@ type check struct {
 	transitions map[string]int
 	plans       int
 	calls       int
-	ended       map[string]bool    // instances that Neap terminated
-	protectedAt time.Time          // when a task was protected last
-	maimed      map[time.Time]bool // snapshots that lack much of what is there, by when their reading began
+	ended       map[string]bool                 // instances that Neap terminated
+	protectedAt time.Time                       // when a task was protected last
+	partial     map[time.Time]bool              // snapshots of which not everything could be read, by when their reading began
+	maimed      map[time.Time]bool              // snapshots that lack much of what is there, in the same way
+	maimedAt    time.Time                       // when the last such snapshot was made
+	foreign     map[fleet.InstanceID]time.Time  // instances whose owner tag a person has removed, and when
+	short       map[fleet.OfferingKey]time.Time // when EC2 had no capacity of an offering
+	changedAt   time.Time                       // when a plan of this chain launched or removed something last
+	healedAt    time.Time                       // when all faults ended; zero: they have not
+	sawAt       time.Time                       // when a snapshot was published last that is whole
+	decidedAt   time.Time                       // when a planner decided last
 }
 
 // known is what is known of an action.
@@ -38,18 +46,22 @@ type known struct {
 	intents    int
 	phase      string
 	changes    int
-	over       bool // its final outcome was published
-	ends       bool // its record has an end
+	over       bool      // its final outcome was published
+	ends       bool      // its record has an end
+	endedAt    time.Time // since when
+	sentAt     time.Time // when its launch was sent first
 }
 
 // basis is what a plan was made from, as far as the checks need it.
 type basis struct {
-	snap   *fleet.Snapshot
-	stored time.Time
+	snap *fleet.Snapshot
+	mem  fleet.Memory
+	age  time.Duration // of the snapshot, by the clock of the planner
 }
 
 func newCheck(s *system) *check {
-	return &check{s: s, actions: map[fleet.ActionID]*known{}, pending: map[fleet.PlanID]*basis{}, transitions: map[string]int{}, ended: map[string]bool{}, maimed: map[time.Time]bool{}, generation: 1}
+	return &check{s: s, actions: map[fleet.ActionID]*known{}, pending: map[fleet.PlanID]*basis{}, transitions: map[string]int{}, ended: map[string]bool{}, maimed: map[time.Time]bool{}, partial: map[time.Time]bool{},
+		foreign: map[fleet.InstanceID]time.Time{}, short: map[fleet.OfferingKey]time.Time{}, generation: 1}
 }
 
 // violate notes that an invariant does not hold.
@@ -65,75 +77,6 @@ func (c *check) kindOf(id fleet.ActionID, kinds []fleet.ActionKind) bool {
 	return k != nil && slices.Contains(kinds, k.action.Kind)
 }
 
-// deciding sees a plan before it is appended, with what it was made from.
-func (c *check) deciding(p *fleet.Plan, snap *fleet.Snapshot, stored time.Time, mem fleet.Memory) {
-	const every = 40 // plans: making one again takes as long as making it
-	if c.plans%every == 0 {
-		again := plan.Make(*snap, c.s.bus.policy, mem)
-		if err := again.Seal(); err != nil || again.ID != p.ID {
-			c.violate("S15", "made again from the same input, plan %s is %s (%v)", p.ID.Short(), again.ID.Short(), err)
-		}
-	}
-	const most = 16 // replicas that plan at once
-	if len(c.pending) > most {
-		clear(c.pending) // of plans that were lost
-	}
-	c.pending[p.ID] = &basis{snap, stored}
-}
-
-// committed sees a plan that has become part of the chain.
-func (c *check) committed(p *fleet.Plan) {
-	c.plans++
-	b := c.pending[p.ID]
-	delete(c.pending, p.ID)
-	if g := c.s.bus.generation; g != c.generation {
-		c.generation, c.last, c.lastRead, c.lostAt = g, "", time.Time{}, c.s.now
-	}
-	if p.Prev != c.last || p.Generation != c.generation || !p.Sealed() {
-		c.violate("S4", "plan %s of generation %d follows %q, and was made after %q", p.ID.Short(), p.Generation, c.last.Short(), p.Prev.Short())
-	}
-	if p.ReadStartedAt.Before(c.lastRead) {
-		c.violate("S8", "plan %s is of %s, the one before of %s", p.ID.Short(), p.ReadStartedAt, c.lastRead)
-	}
-	c.last, c.lastRead = p.ID, p.ReadStartedAt
-	for i := range p.Actions {
-		c.actions[p.Actions[i].ID] = &known{action: p.Actions[i], generation: p.Generation}
-		if b != nil {
-			c.planned(p, &p.Actions[i], b)
-		}
-	}
-	c.s.note("plan %s: %s", p.ID.Short(), inWords(p))
-}
-
-// planned checks one action of a plan that was committed.
-func (c *check) planned(p *fleet.Plan, a *fleet.Action, b *basis) {
-	age := c.s.now.Sub(b.snap.ReadStartedAt)
-	if since := c.s.bus.pause.Since; !since.IsZero() && c.s.now.Sub(since) > 30*time.Second {
-		c.violate("S14", "plan %s was made though all is paused", p.ID.Short())
-	}
-	switch {
-	case a.Launch != nil:
-		if len(a.Launch.For) == 0 && a.Reason.Code != fleet.ReasonMinimum {
-			c.violate("S6", "launch %s is for nothing", a.ID.Short())
-		}
-		if age > staleForAll+time.Minute {
-			c.violate("S8", "launch %s was planned on a snapshot of %s ago", a.ID.Short(), age)
-		}
-	case a.Drain != nil && !a.Drain.Involuntary:
-		if c.maimed[b.snap.ReadStartedAt] {
-			c.violate("S10", "drain %s was planned on a view that lacks two fifths of what is there", a.ID.Short())
-		}
-		if age > 2*staleForRemoval+staleForAll {
-			c.violate("S8", "drain %s was planned on a snapshot of %s ago", a.ID.Short(), age)
-		}
-		for _, section := range b.snap.Sections {
-			if !section.Complete {
-				c.violate("S9", "drain %s was planned though section %s was incomplete: %s", a.ID.Short(), section.Name, section.Problem)
-			}
-		}
-	}
-}
-
 // outcome sees what is published.
 func (c *check) outcome(o *fleet.Outcome) {
 	k := c.actions[o.Action]
@@ -144,6 +87,33 @@ func (c *check) outcome(o *fleet.Outcome) {
 		k.intents++
 	case o.Phase == fleet.PhaseFinal:
 		k.over = true
+		c.final(o)
+	}
+	for _, f := range o.Failures {
+		if f.Class == fleet.FailureCapacity || f.Class == fleet.FailureQuota {
+			c.short[f.Offering] = o.At
+		}
+	}
+	for _, inst := range o.Instances {
+		delete(c.short, fleet.OfferingKey{Type: inst.Type, Zone: inst.Zone, Lifecycle: inst.Lifecycle})
+	}
+}
+
+// final checks what an action says of itself at its end: what it has reserved is free again.
+func (c *check) final(o *fleet.Outcome) {
+	truth, a := c.s.world.Truth(), &c.actions[o.Action].action
+	if a.Launch != nil {
+		if n := truth.History.Launches[string(a.ID)].Launched; n > 0 && len(o.Instances) == 0 {
+			c.violate("S17", "launch %s gave %d instances, and ends as if it had given none: %s", a.ID.Short(), n, o.Message)
+		}
+		return
+	}
+	if id, _ := a.Target(); a.Restore == nil && o.Class == fleet.FailureNone {
+		for i := range truth.Instances {
+			if inst := &truth.Instances[i]; inst.ID == string(id) && !slices.Contains(ended, inst.State) {
+				c.violate("S17", "%s %s ends as done, and %s is %s: %s", a.Kind, a.ID.Short(), id, inst.State, o.Message)
+			}
+		}
 	}
 }
 
@@ -157,6 +127,9 @@ func (c *check) transition(entry execute.Entry) {
 	if k.ends && !ends {
 		c.violate("S4", "the record of %s, which was over, begins again: a compare-and-set was ignored", entry.Action.Short())
 	}
+	if ends && !k.ends {
+		k.endedAt = c.s.now
+	}
 	k.ends = ends
 	_, rest, found := bytes.Cut(entry.Value, []byte(`"state":{"phase":"`))
 	if !found {
@@ -167,10 +140,19 @@ func (c *check) transition(entry execute.Entry) {
 		if k.phase != "" || phase != "planned" {
 			c.transitions[fmt.Sprintf("%s %s→%s", k.action.Kind, orPlanned(k.phase), phase)]++
 		}
+		c.begins(&k.action, phase)
 		k.phase = phase
 		if k.changes++; k.changes > 64 {
 			c.violate("L8", "action %s has changed its state %d times", entry.Action.Short(), k.changes)
 		}
+	}
+}
+
+// begins checks that an action does not begin when the world has moved on since it was planned.
+func (c *check) begins(a *fleet.Action, phase string) {
+	late := c.s.thread.of.ranSince(a.Deadline)
+	if (phase == "calling" || phase == "draining") && late > time.Minute && !(a.Drain != nil && a.Drain.Involuntary) {
+		c.violate("S8", "%s %s begins %s after its deadline", a.Kind, a.ID.Short(), late)
 	}
 }
 
@@ -180,6 +162,10 @@ func orPlanned(phase string) string {
 	}
 	return phase
 }
+
+// reach is how far from the gate a call may be, in time of its process: an effect makes a few
+// calls, and one may go unanswered.
+const reach = awsTimeout + 2*time.Second
 
 // issue sees a call that changes AWS, at the moment at which AWS acts.
 func (c *check) issue(operation string, job execute.Job, id fleet.InstanceID) {
@@ -193,15 +179,24 @@ func (c *check) issue(operation string, job execute.Job, id fleet.InstanceID) {
 	if k.intents == 0 {
 		c.violate("S18", "%s for action %s without an intent", operation, job.Action.ID.Short())
 	}
-	// A process that was stopped after it had read the button cannot know of it.
 	if since := s.bus.pause.Since; !since.IsZero() && s.now.Sub(since) > 5*time.Second && !t.gateAt.Before(since) {
 		c.violate("S14", "%s for action %s, %s after the pause", operation, job.Action.ID.Short(), s.now.Sub(since))
 	}
-	if since := s.bus.pause.Since; !since.IsZero() && t.gateAt.Before(since) && s.now.Sub(t.gateAt) > 3*time.Minute {
-		c.violate("S14", "%s for action %s, %s after the button was read last", operation, job.Action.ID.Short(), s.now.Sub(t.gateAt))
+	// A process cannot know of what happened while it was stopped, but of all before.
+	if ago := t.of.ranSince(t.gateAt); ago > reach {
+		c.violate("S14", "%s for action %s, %s after the button was read last", operation, job.Action.ID.Short(), ago)
+	}
+	if ago := t.of.ranSince(k.endedAt); k.ends && ago > reach {
+		c.violate("S4", "%s for action %s, %s after its end", operation, job.Action.ID.Short(), ago)
+	}
+	if at, gone := c.foreign[id]; gone && t.of.ranSince(at) > reach {
+		c.violate("S13", "%s of %s, which has been somebody else's since %s", operation, id, at.Format(time.TimeOnly))
 	}
 	truth := s.world.Truth()
 	if job.Action.Launch != nil {
+		if operation == "ec2:CreateFleet" {
+			c.resent(job, k)
+		}
 		c.issueLaunch(operation, job, &truth)
 		return
 	}
@@ -215,7 +210,7 @@ func (c *check) issueLaunch(operation string, job execute.Job, truth *sim.Truth)
 	}
 	live := 0
 	for i := range truth.Instances {
-		if inst := &truth.Instances[i]; inst.Action != "" && !slices.Contains(ended, inst.State) {
+		if inst := &truth.Instances[i]; inst.Action != "" && !slices.Contains(ended, inst.State) && c.foreign[fleet.InstanceID(inst.ID)].IsZero() {
 			live++
 		}
 	}
@@ -226,7 +221,51 @@ func (c *check) issueLaunch(operation string, job execute.Job, truth *sim.Truth)
 	if n := job.Action.Launch.Count; live+n > most {
 		c.violate("S2", "launch %s of %d, %d are there and %d is the most", job.Action.ID.Short(), n, live, most)
 	}
+	c.runaway(job, truth)
 }
+
+// resent checks a launch request that is sent, for the first time or again.
+func (c *check) resent(job execute.Job, k *known) {
+	if k.sentAt.IsZero() {
+		k.sentAt = c.s.now
+	}
+	if ago := min(c.s.thread.of.ranSince(k.sentAt), c.s.now.Sub(k.sentAt)); ago > action.ReplayFor+time.Minute {
+		c.violate("S1", "launch %s is sent again, %s after the first time: nobody promises that its token still holds", job.Action.ID.Short(), ago)
+	}
+}
+
+// runaway checks that a launch is not for what is launched already: what boots has not twice
+// the room that is wanted, and some to spare.
+func (c *check) runaway(job execute.Job, truth *sim.Truth) {
+	s := c.s
+	if job.Action.Launch.Replaces || s.now.Sub(c.maimedAt) < lately {
+		return
+	}
+	var booting, wanted fleet.Resources
+	for i := range truth.Instances {
+		inst := &truth.Instances[i]
+		switch {
+		case slices.Contains(ended, inst.State) || inst.Action == "":
+		case inst.Status == "" && inst.Trouble == "":
+			booting = booting.Add(s.eye.capacity(inst.Type))
+		case inst.Status != "" && (inst.Status != "ACTIVE" || !inst.Connected):
+			wanted = wanted.Add(inst.Total) // its tasks move
+		}
+	}
+	for i := range s.story.services {
+		l := &s.story.services[i]
+		at := slices.IndexFunc(truth.Clusters[0].Services, func(svc sim.ServiceTruth) bool { return svc.Name == l.name })
+		missing := max(l.wantedLately(s.now.Add(-lately))-truth.Clusters[0].Services[at].Running, 0)
+		wanted = wanted.Add(fleet.Resources{CPUUnits: int64(l.cpu), MemoryMiB: int64(l.memory)}.Times(int64(missing)))
+	}
+	const twice, spareCPU, spareMiB = 2, 16 << 10, 64 << 10 // headroom, a minimum, and what fits badly
+	if booting.CPUUnits > twice*wanted.CPUUnits+spareCPU && booting.MemoryMiB > twice*wanted.MemoryMiB+spareMiB {
+		c.violate("S6", "launch %s: instances of %v boot already, and %v is wanted", job.Action.ID.Short(), booting, wanted)
+	}
+}
+
+// lately is how old the view may be that a launch was planned on, and how long it may take.
+const lately = 5 * time.Minute
 
 // issueRemoval checks a call of a drain, a restore or a reap.
 func (c *check) issueRemoval(operation string, job execute.Job, id fleet.InstanceID, truth *sim.Truth) {
@@ -239,10 +278,16 @@ func (c *check) issueRemoval(operation string, job execute.Job, id fleet.Instanc
 	if operation == "ec2:TerminateInstances" && i >= 0 && !slices.Contains(ended, truth.Instances[i].State) {
 		c.ended[string(id)] = true
 	}
-	if i < 0 || a.Drain == nil || a.Drain.Involuntary {
+	if i < 0 || a.Drain != nil && a.Drain.Involuntary {
 		return
 	}
 	inst := &truth.Instances[i]
+	if operation == "ec2:TerminateInstances" && inst.Status != "" && !slices.Contains(ended, inst.State) && (a.Drain == nil || !a.Drain.Unhealthy) {
+		c.violate("S12", "%s %s ends %s, which is %s in the cluster", a.Kind, a.ID.Short(), id, inst.Status)
+	}
+	if a.Drain == nil {
+		return
+	}
 	recent := s.now.Sub(c.protectedAt) < 10*time.Second || s.thread.of.stoppedUntil.Add(time.Minute).After(s.now)
 	switch operation {
 	case "ecs:UpdateContainerInstancesState":
@@ -266,6 +311,9 @@ func (c *check) issueDrain(job execute.Job, inst *sim.InstanceTruth, truth *sim.
 	}
 	if n := inst.Groups["family:job"]; n > 0 && !recent {
 		c.violate("S11", "drain %s of %s, which has %d standalone tasks", job.Action.ID.Short(), inst.ID, n)
+	}
+	if why := c.s.bus.protected[fleet.InstanceID(inst.ID)]; why != "" && !recent {
+		c.violate("S11", "drain %s of %s, which is protected: %s", job.Action.ID.Short(), inst.ID, why)
 	}
 	live, leaving := 0, 0
 	for i := range truth.Instances {
@@ -292,6 +340,36 @@ func (c *check) voluntary(id string) bool {
 	}
 	return false
 }
+
+// stopping checks that a task may be stopped by choice.
+func (c *check) stopping(job execute.Job, task string) {
+	if job.Action.Drain == nil || job.Action.Drain.Involuntary || c.s.now.Sub(c.protectedAt) < 10*time.Second {
+		return
+	}
+	out, err := c.s.world.GetTaskProtection(&sim.GetTaskProtectionInput{Cluster: cluster, Tasks: []string{task}})
+	if err == nil && len(out.ProtectedTasks) > 0 && out.ProtectedTasks[0].ProtectionEnabled {
+		c.violate("S11", "drain %s stops task %s, which is protected", job.Action.ID.Short(), task)
+	}
+}
+
+// calm checks, once all faults have ended, that everybody is at work.
+func (c *check) calm() {
+	if c.healedAt.IsZero() || c.s.now.Sub(c.healedAt) < startUp {
+		return
+	}
+	const beats = 4 // two replicas, one of which may have just begun to read
+	most := beats*c.s.cfg.Beat + leaseTTL
+	if ago := c.s.now.Sub(c.sawAt); ago > most {
+		c.violate("L2", "the last whole snapshot is %s old", ago)
+	}
+	if ago := c.s.now.Sub(c.decidedAt); ago > most {
+		c.violate("L9", "the last plan was made %s ago", ago)
+	}
+}
+
+// startUp is how long it may take from the end of all faults, a pause and the loss of the
+// streams among them, until all are at work again (L11, L12).
+const startUp = 5 * time.Minute
 
 // regularly checks what must hold at any time.
 func (c *check) regularly() {

@@ -32,7 +32,6 @@ var elsewhere = map[string]string{
 	"F42": "F86 and F34 outlast the horizon: then it is found by its tag",
 	"F43": "a matter of one outcome: packages outcome and plan",
 	"F45": "one cluster per story; package drain refuses what is not ours",
-	"F47": "people edit no tags in the stories; package drain refuses what is not ours",
 	"F54": "comes about by F55, F56 and short drain timeouts; counted as the transitions of a drain",
 	"F57": "stories have services with a minimum of 50 and 100 per cent; counted as transitions of a drain",
 	"F59": "always so: the simulated ECS has every transitional state",

@@ -78,6 +78,7 @@ func (c calls) setState(ci fleet.ContainerInstanceID, status string) error {
 // StopTask stops a task; one that has ended is no error.
 func (c calls) StopTask(_ context.Context, _ fleet.ClusterName, task, why string) error {
 	_, err := mutate(c.s, "ecs:StopTask", c.job, c.id, func() (*sim.StopTaskOutput, error) {
+		c.s.check.stopping(c.job, task)
 		return c.s.world.StopTask(&sim.StopTaskInput{Cluster: cluster, Task: task, Reason: why})
 	})
 	if err != nil && strings.Contains(err.Error(), "task was not found") {
@@ -88,6 +89,9 @@ func (c calls) StopTask(_ context.Context, _ fleet.ClusterName, task, why string
 
 // Deregister takes it out of the cluster if nothing runs on it.
 func (c calls) Deregister(_ context.Context, _ fleet.ClusterName, ci fleet.ContainerInstanceID) error {
+	if c.s.hit("F58") {
+		c.s.land(ci)
+	}
 	_, err := mutate(c.s, "ecs:DeregisterContainerInstance", c.job, c.id, func() (*sim.DeregisterContainerInstanceOutput, error) {
 		return c.s.world.DeregisterContainerInstance(&sim.DeregisterContainerInstanceInput{Cluster: cluster, ContainerInstance: string(ci)})
 	})
@@ -152,8 +156,12 @@ func (d *drainer) viewTasks(v *drain.Viewed) {
 			Daemon: service == daemonName, Standalone: !ofService, Protected: t.Protected,
 		})
 	}
-	if s.hit("F6") {
+	if v.View.Status == fleet.StatusDraining && s.hit("F10") { // ECS knows nothing of what it holds
+		v.View.Tasks = nil
+	}
+	if s.hit("F6") { // a page could not be read
 		v.View.Complete = false
+		shorten(&v.View.Tasks)
 	}
 }
 

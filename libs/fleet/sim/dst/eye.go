@@ -167,6 +167,17 @@ func (e *eye) readCatalogue() {
 	}
 }
 
+// capacity is about what an instance of a type registers.
+func (e *eye) capacity(name string) fleet.Resources {
+	const share = 1024 // CPU units of a vCPU
+	for i := range e.catalogue.Types {
+		if t := &e.catalogue.Types[i]; t.Name == name {
+			return fleet.Resources{CPUUnits: share * t.VCPUs, MemoryMiB: t.MemoryMiB}
+		}
+	}
+	return fleet.Resources{}
+}
+
 // readPrice reads the on-demand price of a type from the price list.
 func (e *eye) readPrice(name string) {
 	out := must(e.w.GetProducts(&sim.GetProductsInput{ServiceCode: "AmazonEC2", Filters: []sim.ProductFilter{{Field: "instanceType", Value: name}, {Field: "operatingSystem", Value: "Linux"}}}))

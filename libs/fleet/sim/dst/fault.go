@@ -100,18 +100,25 @@ func (s *system) injected() map[string]int {
 	return counts
 }
 
+// longLook is long enough for a planner to see that somebody looks.
+const longLook = 2 * time.Minute
+
 // heal ends all faults: from now on everything must come to rest.
 func (s *system) heal() {
 	s.note("healed")
+	s.check.healedAt = s.now
 	for _, id := range sorted(s.faults) {
 		s.faults[id].until = time.Time{}
 	}
 	s.story.over = true
 	clear(s.bus.cut)
 	clear(s.bus.protected)
-	s.press(false)
+	s.reclaim()
+	s.press(true) // a person looks whether all is well, as what is missed at once may ask for
+	s.after(longLook, func() { s.press(false) })
 	for _, r := range s.replicas {
 		r.skew, r.stoppedUntil = 0, time.Time{}
+		r.start()
 	}
 	for _, line := range []string{"plenty * *", "stall 0", "flaps 0", "consistency strong", "quota * on-demand 0", "quota * spot 0", "finish job"} {
 		s.script("%s", line)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/libs/fleet/sim"
 )
 
 // faultList are the faults that are injected, by their numbers in docs/reliability.md.
@@ -73,6 +74,7 @@ var faultList = []fault{
 		return true
 	}},
 	{id: "F46", what: "an instance dies while it is pending", every: 20 * time.Minute, inject: killPending},
+	{id: "F47", what: "a person removes the owner tag of an instance", every: 20 * time.Minute, inject: disown},
 	{id: "F48", what: "attributes cannot be put", every: 30 * time.Minute, lasts: 15 * time.Minute, chance: 1},
 	{id: "F49", what: "access is denied", every: 2 * time.Hour, lasts: 5 * time.Minute, chance: 0.7},
 	{id: "F50", what: "a person terminates an instance", every: time.Hour, inject: func(s *system, _ *fault) bool {
@@ -88,13 +90,12 @@ var faultList = []fault{
 		return true
 	}},
 	{id: "F52", what: "a drainer is killed where it matters", every: 20 * time.Minute, lasts: 10 * time.Minute, chance: 0.1},
-	{id: "F53", what: "an executor stops for so long that another takes over", every: 30 * time.Minute, inject: func(s *system, f *fault) bool {
-		r := s.one(f, pick(f.rng, actuatorName, drainerName))
-		r.halt(between(f.rng, 25*time.Second, 3*time.Minute))
-		return true
-	}},
-	{id: "F55", what: "a task is protected", every: 6 * time.Minute, inject: func(s *system, f *fault) bool {
+	{id: "F53", what: "an executor stops for so long that another takes over", every: 30 * time.Minute, lasts: 15 * time.Minute, chance: 0.05},
+	{id: "F55", what: "a task is protected, or an instance", every: 6 * time.Minute, inject: func(s *system, f *fault) bool {
 		s.check.protectedAt = s.now
+		if f.rng.IntN(3) == 0 {
+			return s.protect(f)
+		}
 		s.script("protect %s count %d for %dm", s.story.services[f.rng.IntN(len(s.story.services))].name, 1+f.rng.IntN(5), 2+f.rng.IntN(30))
 		return true
 	}},
@@ -198,4 +199,41 @@ func killPending(s *system, _ *fault) bool {
 		}
 	}
 	return false
+}
+
+// disown removes the owner tag of an instance that is in use: from then on it is not ours.
+func disown(s *system, f *fault) bool {
+	ids := s.world.ActiveInstances(cluster, -1)
+	if len(ids) == 0 {
+		return false
+	}
+	id := ids[f.rng.IntN(len(ids))]
+	if _, err := s.world.DeleteTags(&sim.DeleteTagsInput{Resources: []string{string(id)}, Tags: []sim.Tag{{Key: fleet.TagOwner}}}); err != nil {
+		return false // EC2 does not show it yet
+	}
+	s.check.foreign[id] = s.now
+	s.eye.changed()
+	s.note("world: %s is not ours any more", id)
+	return true
+}
+
+// reclaim gives the tags back: what nobody owns would stay for ever.
+func (s *system) reclaim() {
+	for _, id := range sorted(s.check.foreign) {
+		_, _ = s.world.CreateTags(&sim.CreateTagsInput{Resources: []string{string(id)}, Tags: []sim.Tag{{Key: fleet.TagOwner, Value: installation}}}) // it may have ended
+	}
+	clear(s.check.foreign)
+	s.eye.changed()
+}
+
+// protect keeps an instance for a while, as `neap protect` does.
+func (s *system) protect(f *fault) bool {
+	ids := s.world.ActiveInstances(cluster, -1)
+	if len(ids) == 0 {
+		return false
+	}
+	id := ids[f.rng.IntN(len(ids))]
+	s.bus.protected[id] = "somebody looks at it"
+	s.after(between(f.rng, time.Minute, 30*time.Minute), func() { delete(s.bus.protected, id) })
+	return true
 }

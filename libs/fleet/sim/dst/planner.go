@@ -118,12 +118,13 @@ func (p *planner) plan(v stored[fleet.Snapshot]) error {
 		return err
 	}
 	p.s.thread.sleep(between(p.r.rng, 5*time.Millisecond, 80*time.Millisecond))
+	p.s.check.decided()
 	if !decided.Adds(&p.mem.Rolling, &p.mem.Upheaval) {
 		p.noticed = &decided
 		return nil
 	}
 	p.s.step(p.r, "planned")
-	p.s.check.deciding(&decided, &snap, v.at, mem)
+	p.s.check.deciding(&decided, &snap, p.r.now().Sub(v.at), mem)
 	seq, err := p.s.bus.appendPlan(&decided, p.planSeq)
 	if errors.Is(err, fleet.ErrUnknown) {
 		seq, err = p.s.bus.appendPlan(&decided, p.planSeq) // the same bytes with the same expectation

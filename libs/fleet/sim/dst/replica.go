@@ -22,6 +22,7 @@ type replica struct {
 	generation   uint64 // that it was started in
 	threads      []*thread
 	stoppedUntil time.Time            // SIGSTOP
+	stops        []stop               // all of its life
 	skew         time.Duration        // of its local clock
 	observe      func(fleet.ActionID) // of executors: a record has changed
 	wake         *thread              // that waits for news
@@ -52,7 +53,7 @@ func (r *replica) crash(down time.Duration) {
 		return
 	}
 	r.s.note("crash %s", r.owner())
-	r.up, r.observe, r.wake, r.stoppedUntil = false, nil, nil, time.Time{}
+	r.up, r.observe, r.wake, r.stops, r.stoppedUntil = false, nil, nil, nil, time.Time{}
 	for _, t := range r.threads {
 		t.kill()
 	}
@@ -65,7 +66,31 @@ func (r *replica) halt(d time.Duration) {
 	if r.up && r.stoppedUntil.Before(r.s.now.Add(d)) {
 		r.s.note("stop %s for %s", r.owner(), d)
 		r.stoppedUntil = r.s.now.Add(d)
+		r.stops = append(r.stops, stop{r.s.now, r.stoppedUntil})
 	}
+}
+
+// stop is a while in which a process does not run.
+type stop struct{ from, until time.Time }
+
+// ranSince is for how long it has run since an instant: what it was stopped for does not
+// count, for it cannot know of that. Stops follow or overlap one another.
+func (r *replica) ranSince(t time.Time) time.Duration {
+	ran := r.s.now.Sub(t)
+	for _, s := range r.stops {
+		if s.from.After(t) {
+			t = s.from
+		}
+		if s.until.After(t) {
+			until := s.until
+			if until.After(r.s.now) {
+				until = r.s.now
+			}
+			ran -= max(until.Sub(t), 0)
+			t = until
+		}
+	}
+	return ran
 }
 
 // stopped reports whether it does not run.

@@ -24,6 +24,15 @@ type load struct {
 	name    string
 	most    int
 	desired int
+	cpu     int // of a task
+	memory  int
+	wanted  []want // what was desired lately
+}
+
+// want is a number of tasks that was desired from an instant on.
+type want struct {
+	at time.Time
+	n  int
 }
 
 func newStory(s *system) *story {
@@ -68,7 +77,8 @@ func (st *story) begin() {
 		line := pick(r, "", " min 50 max 150", " min 0 max 100", " min 100 max 200")
 		line += pick(r, "", " strategy spread:attribute:ecs.availability-zone", " strategy binpack:memory")
 		l.desired = r.IntN(l.most + 1)
-		s.script("task %s cpu %d memory %d", l.name, pick(r, 256, 512, 1024), pick(r, 512, 1024, 2048))
+		l.cpu, l.memory = pick(r, 256, 512, 1024), pick(r, 512, 1024, 2048)
+		s.script("task %s cpu %d memory %d", l.name, l.cpu, l.memory)
 		s.script("service %s task %s desired %d%s", l.name, l.name, l.desired, line)
 		st.services = append(st.services, l)
 	}
@@ -92,7 +102,17 @@ func (st *story) scale() {
 	st.desire(l, st.rng.IntN(l.most+1))
 }
 
+// wantedLately is the most that was desired within a while.
+func (l *load) wantedLately(since time.Time) int {
+	most := l.desired
+	for i := len(l.wanted) - 1; i >= 0 && l.wanted[i].at.After(since); i-- {
+		most = max(most, l.wanted[i].n)
+	}
+	return most
+}
+
 func (st *story) desire(l *load, n int) {
+	l.wanted = append(l.wanted, want{st.s.now, l.desired})
 	l.desired = n
 	st.s.script("service %s desired %d", l.name, n)
 }

@@ -208,6 +208,9 @@ func (s *system) step(r *replica, what string) {
 // crashPoint is where a crash would matter.
 func (s *system) crashPoint(r *replica, p execute.Point) error {
 	s.step(r, string(p))
+	if s.hit("F53") {
+		r.halt(between(r.rng, 25*time.Second, 3*time.Minute))
+	}
 	if r.service == drainerName {
 		if s.hit("F52") {
 			s.die(r)
@@ -243,7 +246,11 @@ func (s *system) script(format string, args ...any) {
 func (s *system) land(ci fleet.ContainerInstanceID) {
 	s.check.protectedAt = s.now
 	out, err := s.world.StartTask(&sim.StartTaskInput{Cluster: cluster, TaskDefinition: "job", ContainerInstances: []string{string(ci)}})
-	s.note("world: a job starts on %s: %d tasks, %v", ci, len(out.Tasks), err)
+	if err != nil {
+		s.note("world: no job starts on %s: %v", ci, err)
+		return
+	}
+	s.note("world: a job starts on %s: %d tasks", ci, len(out.Tasks))
 	s.eye.changed()
 	s.after(10*time.Minute, func() { s.script("finish job count 1") })
 }
@@ -251,5 +258,6 @@ func (s *system) land(ci fleet.ContainerInstanceID) {
 // minutely looks anew once in a while: some things end by themselves, such as protections.
 func (s *system) minutely() {
 	s.eye.changed()
+	s.check.calm()
 	s.after(time.Minute, s.minutely)
 }

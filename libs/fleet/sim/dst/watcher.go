@@ -53,22 +53,25 @@ func (w *watcher) hear() {
 	}
 }
 
-// section reads one section; what cannot be read whole is marked so.
-func section[T any](w *watcher, operation string, into *T, read func() T, mark func(*T) *snapshot.Read) {
+// section reads one section; what cannot be read whole is marked so. It reports whether a
+// page of it is missing.
+func section[T any](w *watcher, operation string, into *T, read func() T, mark func(*T) *snapshot.Read) (torn bool) {
 	started := w.s.now
 	got, err := call(w.s, operation, func() (T, error) { return read(), nil })
 	if err != nil {
 		*mark(into) = snapshot.Read{StartedAt: started, ReadAt: w.s.now, Problem: err.Error()}
-		return
+		return false
 	}
 	*into = got
 	*mark(into) = snapshot.Read{StartedAt: started, ReadAt: w.s.now, Complete: true}
 	if w.s.hit("F6") {
 		*mark(into) = snapshot.Read{StartedAt: started, ReadAt: w.s.now, Problem: "a page could not be read"}
+		torn = true
 	}
 	if w.s.hit("F7") { // the next section is read much later
 		w.s.thread.sleep(between(w.r.rng, time.Second, 20*time.Second))
 	}
+	return torn
 }
 
 // sweep reads the cluster and publishes what it saw.
@@ -78,16 +81,7 @@ func (w *watcher) sweep() {
 		Cluster: cluster, Account: s.world.Account(), Region: s.world.Region(), Generation: w.r.generation,
 		RestrictTags: s.bus.policy.Attributes.RestrictTags, Learned: w.learned, Catalogue: e.catalogue,
 	}
-	section(w, "ecs:DescribeContainerInstances", &in.ContainerInstances, func() snapshot.ContainerInstances {
-		return snapshot.ContainerInstances{Instances: e.containerInstances()}
-	}, func(v *snapshot.ContainerInstances) *snapshot.Read { return &v.Read })
-	if s.hit("F1") {
-		s.after(0, func() { w.r.crash(3 * time.Second) })
-		s.thread.sleep(time.Hour)
-	}
-	section(w, "ec2:DescribeInstances", &in.EC2, func() snapshot.EC2 { return snapshot.EC2{Instances: e.machines()} }, func(v *snapshot.EC2) *snapshot.Read { return &v.Read })
-	section(w, "ecs:DescribeServices", &in.Services, func() snapshot.Services { return snapshot.Services{Services: e.services()} }, func(v *snapshot.Services) *snapshot.Read { return &v.Read })
-	section(w, "ecs:DescribeTasks", &in.Tasks, e.allTasks, func(v *snapshot.Tasks) *snapshot.Read { return &v.Read })
+	w.read(&in)
 	now := s.now
 	in.Network = snapshot.Network{Read: snapshot.Read{StartedAt: now, ReadAt: now, Complete: true}, Subnets: e.subnets(), Images: e.images}
 	in.Catalogue.Read = snapshot.Read{StartedAt: now, ReadAt: now, Complete: !s.hit("F16")}
@@ -98,15 +92,44 @@ func (w *watcher) sweep() {
 	}
 	maimed := s.hit("F10") && w.maim(&in)
 	snap := snapshot.Assemble(in)
+	if !in.ContainerInstances.Complete || !in.EC2.Complete || !in.Services.Complete || !in.Tasks.Complete {
+		s.check.partial[snap.ReadStartedAt] = true
+	}
 	if maimed {
-		s.check.maimed[snap.ReadStartedAt] = true
+		s.check.maimed[snap.ReadStartedAt], s.check.maimedAt = true, s.now
 	} else {
 		w.learned = snap.Learned
 	}
 	if s.hit("F4") {
 		s.thread.sleep(between(w.r.rng, 20*time.Second, 5*time.Minute))
 	}
-	_ = s.bus.publishSnapshot(&snap)
+	if err := s.bus.publishSnapshot(&snap); err == nil {
+		s.check.saw(&snap)
+	}
+}
+
+// read reads the sections that change quickly, one after the other. Of one that is torn some
+// pages are there, as many as were read before the one that failed.
+func (w *watcher) read(in *snapshot.Input) {
+	s, e := w.s, w.s.eye
+	if section(w, "ecs:DescribeContainerInstances", &in.ContainerInstances, func() snapshot.ContainerInstances {
+		return snapshot.ContainerInstances{Instances: e.containerInstances()}
+	}, func(v *snapshot.ContainerInstances) *snapshot.Read { return &v.Read }) {
+		shorten(&in.ContainerInstances.Instances)
+	}
+	if s.hit("F1") {
+		s.after(0, func() { w.r.crash(3 * time.Second) })
+		s.thread.sleep(time.Hour)
+	}
+	if section(w, "ec2:DescribeInstances", &in.EC2, func() snapshot.EC2 { return snapshot.EC2{Instances: e.machines()} }, func(v *snapshot.EC2) *snapshot.Read { return &v.Read }) {
+		shorten(&in.EC2.Instances)
+	}
+	if section(w, "ecs:DescribeServices", &in.Services, func() snapshot.Services { return snapshot.Services{Services: e.services()} }, func(v *snapshot.Services) *snapshot.Read { return &v.Read }) {
+		shorten(&in.Services.Services)
+	}
+	if section(w, "ecs:DescribeTasks", &in.Tasks, e.allTasks, func(v *snapshot.Tasks) *snapshot.Read { return &v.Read }) {
+		shorten(&in.Tasks.Tasks)
+	}
 }
 
 // maim takes two fifths out of one section, and reports whether that is enough to be noticed.
