@@ -57,6 +57,9 @@ func (a *actuator) perform(ctx context.Context, job execute.Job, effect action.E
 // freeze makes the request if the cluster may grow by so much.
 func (a *actuator) freeze(ctx context.Context, job execute.Job) (action.Event, error) {
 	s := a.s
+	if s.hit("F27") {
+		s.lower(job.Action.Launch.Count)
+	}
 	policy, _, err := control{s.bus}.Policy(ctx, cluster)
 	if err != nil {
 		return nil, err

@@ -84,6 +84,10 @@ func (b *bus) reach() error {
 	if t.of.generation != b.generation {
 		return errAway // no stream answers for that subject
 	}
+	if b.s.hit("F70") {
+		t.sleep(busTimeout)
+		return fmt.Errorf("%w: no answer from the bus", fleet.ErrUnknown) // and it has not seen the request
+	}
 	return nil
 }
 

@@ -32,6 +32,8 @@ type check struct {
 	maimed      map[time.Time]bool              // snapshots that lack much of what is there, in the same way
 	maimedAt    time.Time                       // when the last such snapshot was made
 	foreign     map[fleet.InstanceID]time.Time  // instances whose owner tag a person has removed, and when
+	activeAt    map[fleet.InstanceID]time.Time  // when the state of a container instance was set last
+	limits      []want                          // the limits of instances that there were, and until when
 	short       map[fleet.OfferingKey]time.Time // when EC2 had no capacity of an offering
 	changedAt   time.Time                       // when a plan of this chain launched or removed something last
 	healedAt    time.Time                       // when all faults ended; zero: they have not
@@ -43,25 +45,28 @@ type check struct {
 type known struct {
 	action     fleet.Action
 	generation uint64
+	planned    time.Time
 	intents    int
 	phase      string
 	changes    int
 	over       bool      // its final outcome was published
 	ends       bool      // its record has an end
 	endedAt    time.Time // since when
-	sentAt     time.Time // when its launch was sent first
+	begunAt    time.Time // when its launch was frozen
+	sentAt     time.Time // when it was sent first
 }
 
 // basis is what a plan was made from, as far as the checks need it.
 type basis struct {
-	snap *fleet.Snapshot
-	mem  fleet.Memory
-	age  time.Duration // of the snapshot, by the clock of the planner
+	snap   *fleet.Snapshot
+	policy fleet.Policy
+	mem    fleet.Memory
+	age    time.Duration // of the snapshot, by the clock of the planner
 }
 
 func newCheck(s *system) *check {
 	return &check{s: s, actions: map[fleet.ActionID]*known{}, pending: map[fleet.PlanID]*basis{}, transitions: map[string]int{}, ended: map[string]bool{}, maimed: map[time.Time]bool{}, partial: map[time.Time]bool{},
-		foreign: map[fleet.InstanceID]time.Time{}, short: map[fleet.OfferingKey]time.Time{}, generation: 1}
+		activeAt: map[fleet.InstanceID]time.Time{}, foreign: map[fleet.InstanceID]time.Time{}, short: map[fleet.OfferingKey]time.Time{}, generation: 1}
 }
 
 // violate notes that an invariant does not hold.
@@ -151,6 +156,9 @@ func (c *check) transition(entry execute.Entry) {
 // begins checks that an action does not begin when the world has moved on since it was planned.
 func (c *check) begins(a *fleet.Action, phase string) {
 	late := c.s.thread.of.ranSince(a.Deadline)
+	if phase == "calling" {
+		c.actions[a.ID].begunAt = c.s.now
+	}
 	if (phase == "calling" || phase == "draining") && late > time.Minute && !(a.Drain != nil && a.Drain.Involuntary) {
 		c.violate("S8", "%s %s begins %s after its deadline", a.Kind, a.ID.Short(), late)
 	}
@@ -215,6 +223,11 @@ func (c *check) issueLaunch(operation string, job execute.Job, truth *sim.Truth)
 		}
 	}
 	most := c.s.bus.policy.Limits.MaxInstances
+	for _, was := range c.limits { // a launch keeps to the limit that it was frozen under
+		if k := c.actions[job.Action.ID]; c.s.now.Sub(was.at) < reach || !k.begunAt.IsZero() && was.at.After(k.begunAt.Add(-reach)) {
+			most = max(most, was.n)
+		}
+	}
 	if c.s.now.Sub(c.lostAt) < 30*time.Minute {
 		most += 10
 	}
@@ -278,6 +291,9 @@ func (c *check) issueRemoval(operation string, job execute.Job, id fleet.Instanc
 	if operation == "ec2:TerminateInstances" && i >= 0 && !slices.Contains(ended, truth.Instances[i].State) {
 		c.ended[string(id)] = true
 	}
+	if operation == "ecs:UpdateContainerInstancesState" {
+		c.activeAt[id] = s.now // if that is what it asks for
+	}
 	if i < 0 || a.Drain != nil && a.Drain.Involuntary {
 		return
 	}
@@ -288,11 +304,15 @@ func (c *check) issueRemoval(operation string, job execute.Job, id fleet.Instanc
 	if a.Drain == nil {
 		return
 	}
-	recent := s.now.Sub(c.protectedAt) < 10*time.Second || s.thread.of.stoppedUntil.Add(time.Minute).After(s.now)
+	recent := s.thread.lookedAt.Before(c.protectedAt) // it could not know
 	switch operation {
 	case "ecs:UpdateContainerInstancesState":
 		if inst.Status == "ACTIVE" && k(c.actions, a.ID) == "draining" {
 			c.issueDrain(job, inst, truth, recent)
+		}
+	case "ecs:DeregisterContainerInstance":
+		if inst.Status == "ACTIVE" && s.thread.lookedAt.After(c.activeAt[id]) {
+			c.violate("S12", "drain %s takes %s out of the cluster, which is in use", a.ID.Short(), id)
 		}
 	case "ec2:TerminateInstances":
 		if inst.Tasks > 0 && inst.Connected && !slices.Contains(ended, inst.State) {
@@ -343,7 +363,7 @@ func (c *check) voluntary(id string) bool {
 
 // stopping checks that a task may be stopped by choice.
 func (c *check) stopping(job execute.Job, task string) {
-	if job.Action.Drain == nil || job.Action.Drain.Involuntary || c.s.now.Sub(c.protectedAt) < 10*time.Second {
+	if job.Action.Drain == nil || job.Action.Drain.Involuntary || c.s.thread.lookedAt.Before(c.protectedAt) {
 		return
 	}
 	out, err := c.s.world.GetTaskProtection(&sim.GetTaskProtectionInput{Cluster: cluster, Tasks: []string{task}})
@@ -357,6 +377,7 @@ func (c *check) calm() {
 	if c.healedAt.IsZero() || c.s.now.Sub(c.healedAt) < startUp {
 		return
 	}
+	c.recorded()
 	const beats = 4 // two replicas, one of which may have just begun to read
 	most := beats*c.s.cfg.Beat + leaseTTL
 	if ago := c.s.now.Sub(c.sawAt); ago > most {
@@ -364,6 +385,24 @@ func (c *check) calm() {
 	}
 	if ago := c.s.now.Sub(c.decidedAt); ago > most {
 		c.violate("L9", "the last plan was made %s ago", ago)
+	}
+}
+
+// recorded checks that no action of a plan was passed over: each has a record by now, if only
+// one that says that it came too late.
+func (c *check) recorded() {
+	for _, id := range sorted(c.actions) {
+		if k := c.actions[id]; k.ends && !k.over && k.generation == c.s.bus.generation && c.s.now.Sub(k.endedAt) > startUp {
+			c.violate("S18", "%s %s ended at %s, and its outcome was never published", k.action.Kind, id.Short(), k.endedAt.Format(time.TimeOnly))
+		}
+	}
+	const recent = 15 * time.Minute // what is older may have been closed, and that leaves a record, too
+	for _, id := range sorted(c.actions) {
+		k := c.actions[id]
+		ago := c.healedAt.Sub(k.planned)
+		if _, there := c.s.bus.ledger[id]; !there && k.generation == c.s.bus.generation && ago > 0 && ago < recent {
+			c.violate("L3", "%s %s was planned %s before all faults ended, and nobody has recorded it", k.action.Kind, id.Short(), ago)
+		}
 	}
 }
 

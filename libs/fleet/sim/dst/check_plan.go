@@ -21,12 +21,11 @@ func (c *check) saw(snap *fleet.Snapshot) {
 // decided notes that a planner has made a plan, whether or not it changes anything.
 func (c *check) decided() { c.decidedAt = c.s.now }
 
-// deciding sees a plan before it is appended, with what it was made from, and how old its
-// view is by the clock of its maker.
-func (c *check) deciding(p *fleet.Plan, snap *fleet.Snapshot, age time.Duration, mem fleet.Memory) {
+// deciding sees a plan before it is appended, with what it was made from.
+func (c *check) deciding(p *fleet.Plan, b basis) {
 	const every = 40 // plans: making one again takes as long as making it
 	if c.plans%every == 0 {
-		again := plan.Make(*snap, c.s.bus.policy, mem)
+		again := plan.Make(*b.snap, b.policy, b.mem)
 		if err := again.Seal(); err != nil || again.ID != p.ID {
 			c.violate("S15", "made again from the same input, plan %s is %s (%v)", p.ID.Short(), again.ID.Short(), err)
 		}
@@ -35,7 +34,7 @@ func (c *check) deciding(p *fleet.Plan, snap *fleet.Snapshot, age time.Duration,
 	if len(c.pending) > most {
 		clear(c.pending) // of plans that were lost
 	}
-	c.pending[p.ID] = &basis{snap, mem, age}
+	c.pending[p.ID] = &b
 }
 
 // committed sees a plan that has become part of the chain.
@@ -55,7 +54,7 @@ func (c *check) committed(p *fleet.Plan) {
 	}
 	c.last, c.lastRead = p.ID, p.ReadStartedAt
 	for i := range p.Actions {
-		c.actions[p.Actions[i].ID] = &known{action: p.Actions[i], generation: p.Generation}
+		c.actions[p.Actions[i].ID] = &known{action: p.Actions[i], generation: p.Generation, planned: c.s.now}
 	}
 	if b != nil {
 		c.plannedTogether(p, b)

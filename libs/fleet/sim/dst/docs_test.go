@@ -26,7 +26,6 @@ var elsewhere = map[string]string{
 	"F24": "the simulated ECS places by the rules that the planner rehearses; the scripts of package plan have the rest",
 	"F25": "a matter of many plans without faults: the stories of package sim that come to rest",
 	"F26": "a plan takes no virtual time that its size decides",
-	"F27": "a policy that is wrong is refused before it gets here: packages fleet and policyfile",
 	"F32": "F53 and F89: the first worker still runs when the second begins",
 	"F41": "cannot come about: the request is frozen; F34 and F35 send it again",
 	"F42": "F86 and F34 outlast the horizon: then it is found by its tag",

@@ -18,6 +18,9 @@ type drainer struct{ s *system }
 
 func (d *drainer) perform(ctx context.Context, job execute.Job, effect drain.Effect) (drain.Event, error) {
 	if _, ok := effect.(drain.Look); ok {
+		if d.s.check.actions[job.Action.ID].phase == "" && d.s.hit("F58") {
+			d.s.disturb(job)
+		}
 		return d.view(job), nil
 	}
 	id, _ := drain.Target(job.Action)
@@ -144,6 +147,7 @@ func (d *drainer) viewTasks(v *drain.Viewed) {
 	s := d.s
 	ci := s.eye.containerInstance(v.View.Instance)
 	v.View.Complete = true
+	s.thread.lookedAt = s.now
 	if ci == nil {
 		return
 	}

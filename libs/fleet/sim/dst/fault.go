@@ -113,6 +113,7 @@ func (s *system) heal() {
 	s.story.over = true
 	clear(s.bus.cut)
 	clear(s.bus.protected)
+	s.limit(mostInstances)
 	s.reclaim()
 	s.press(true) // a person looks whether all is well, as what is missed at once may ask for
 	s.after(longLook, func() { s.press(false) })

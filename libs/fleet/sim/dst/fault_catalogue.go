@@ -1,9 +1,12 @@
 package dst
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/neap-project/neap/libs/fleet"
+	"github.com/neap-project/neap/libs/fleet/execute"
 	"github.com/neap-project/neap/libs/fleet/sim"
 )
 
@@ -33,6 +36,7 @@ var faultList = []fault{
 		s.bus.lose()
 		return true
 	}},
+	{id: "F27", what: "a person lowers the limit of instances when a launch is about to begin", every: 40 * time.Minute, lasts: 15 * time.Minute, chance: 0.3},
 	{id: "F28", what: "pause is pressed", every: time.Hour, inject: func(s *system, f *fault) bool {
 		s.press(true)
 		s.after(between(f.rng, time.Minute, 15*time.Minute), func() { s.press(false) })
@@ -104,7 +108,7 @@ var faultList = []fault{
 		s.script("run job count %d for %dm", 1+f.rng.IntN(4), 5+f.rng.IntN(30))
 		return true
 	}},
-	{id: "F58", what: "a task lands on an instance that is about to drain", every: 20 * time.Minute, lasts: 15 * time.Minute, chance: 0.5},
+	{id: "F58", what: "a task lands on an instance that is about to drain, or one is protected, or it is itself", every: 20 * time.Minute, lasts: 15 * time.Minute, chance: 0.5},
 	{id: "F60", what: "an instance cannot be terminated", every: time.Hour, lasts: 10 * time.Minute, chance: 1},
 	{id: "F62", what: "a spot instance is taken", every: 20 * time.Minute, inject: func(s *system, _ *fault) bool { return interrupt(s, 1) }},
 	{id: "F63", what: "many spot instances are taken at once", every: 3 * time.Hour, inject: func(s *system, _ *fault) bool { return interrupt(s, 8) }},
@@ -114,7 +118,7 @@ var faultList = []fault{
 	}},
 	{id: "F65", what: "container instances cannot be set ACTIVE or DRAINING", every: time.Hour, lasts: 10 * time.Minute, chance: 0.7},
 	{id: "F69", what: "JetStream has forgotten a duplicate", every: 30 * time.Minute, lasts: 10 * time.Minute, chance: 0.5},
-	{id: "F70", what: "answers of the bus are lost", every: 30 * time.Minute, lasts: 5 * time.Minute, chance: 0.1},
+	{id: "F70", what: "requests to the bus and its answers are lost", every: 30 * time.Minute, lasts: 5 * time.Minute, chance: 0.1},
 	{id: "F71", what: "the bus refuses everybody", every: 2 * time.Hour, lasts: 3 * time.Minute, chance: 1},
 	{id: "F72", what: "consumers and watches are slow", every: time.Hour, lasts: 5 * time.Minute, chance: 0.5},
 	{id: "F74", what: "acknowledgements are forgotten", every: 30 * time.Minute, inject: func(s *system, f *fault) bool {
@@ -233,7 +237,58 @@ func (s *system) protect(f *fault) bool {
 		return false
 	}
 	id := ids[f.rng.IntN(len(ids))]
-	s.bus.protected[id] = "somebody looks at it"
-	s.after(between(f.rng, time.Minute, 30*time.Minute), func() { delete(s.bus.protected, id) })
+	s.keep(id, between(f.rng, time.Minute, 30*time.Minute))
 	return true
+}
+
+func (s *system) keep(id fleet.InstanceID, long time.Duration) {
+	s.note("%s is protected for %s", id, long)
+	s.bus.protected[id] = "somebody looks at it"
+	s.after(long, func() { delete(s.bus.protected, id) })
+}
+
+// disturb lets something happen to an instance in the last moment before it is looked at.
+func (s *system) disturb(job execute.Job) {
+	id, _ := job.Action.Target()
+	ci := s.eye.containerInstance(id)
+	if ci == nil {
+		return
+	}
+	s.check.protectedAt = s.now
+	minutes := 10 // for which a task is protected
+	switch rng := s.faults["F58"].rng; rng.IntN(3) {
+	case 0:
+		s.land(fleet.ContainerInstanceID(lastOf(ci.ARN)))
+	case 1:
+		s.keep(id, between(rng, time.Minute, 30*time.Minute))
+	default:
+		for _, t := range s.eye.tasksOn(ci.ARN) {
+			if strings.HasPrefix(t.Group, "service:") && t.Group != "service:"+daemonName {
+				_, err := s.world.UpdateTaskProtection(&sim.UpdateTaskProtectionInput{Cluster: cluster, Tasks: []string{t.ARN}, ProtectionEnabled: true, ExpiresInMinutes: &minutes})
+				s.note("world: task %s on %s is protected: %v", lastOf(t.ARN), id, err)
+				break
+			}
+		}
+	}
+	s.eye.changed()
+}
+
+// lower cuts the limit of instances for a while, to what there is and a launch that is about to
+// begin, or without that.
+func (s *system) lower(count int) {
+	f, live := s.faults["F27"], 0
+	for _, inst := range s.world.Truth().Instances {
+		if inst.Action != "" && !slices.Contains(ended, inst.State) {
+			live++
+		}
+	}
+	s.limit(max(live+f.rng.IntN(2)*count, s.bus.policy.Limits.MinInstances, 1))
+	s.after(between(f.rng, time.Minute, 5*time.Minute), func() { s.limit(mostInstances) })
+}
+
+// limit sets how many instances there may be.
+func (s *system) limit(n int) {
+	s.check.limits = append(s.check.limits, want{s.now, s.bus.policy.Limits.MaxInstances})
+	s.bus.policy.Limits.MaxInstances = n
+	s.note("policy: at most %d instances", n)
 }

@@ -79,7 +79,8 @@ type thread struct {
 	wakes uint64 // the wake-up that counts is the last one
 	over  bool
 
-	gateAt time.Time // when it last read the red button, and whether that was before a stop
+	gateAt   time.Time // when it read the red button last
+	lookedAt time.Time // when it read the tasks of an instance last
 }
 
 // killed unwinds a thread whose process has been killed.

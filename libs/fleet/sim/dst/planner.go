@@ -113,7 +113,8 @@ func (p *planner) plan(v stored[fleet.Snapshot]) error {
 	if age := p.r.now().Sub(v.at); age > staleForRemoval {
 		snap.TakenAt = snap.TakenAt.Add(age)
 	}
-	decided := plan.Make(snap, p.s.bus.policy, mem)
+	policy := p.s.bus.policy
+	decided := plan.Make(snap, policy, mem)
 	if err := decided.Seal(); err != nil {
 		return err
 	}
@@ -124,7 +125,7 @@ func (p *planner) plan(v stored[fleet.Snapshot]) error {
 		return nil
 	}
 	p.s.step(p.r, "planned")
-	p.s.check.deciding(&decided, &snap, p.r.now().Sub(v.at), mem)
+	p.s.check.deciding(&decided, basis{&snap, policy, mem, p.r.now().Sub(v.at)})
 	seq, err := p.s.bus.appendPlan(&decided, p.planSeq)
 	if errors.Is(err, fleet.ErrUnknown) {
 		seq, err = p.s.bus.appendPlan(&decided, p.planSeq) // the same bytes with the same expectation

@@ -11,6 +11,9 @@ import (
 // daemonName is the service that has a task on every instance.
 const daemonName = "agent"
 
+// mostInstances is the limit of a policy while nobody lowers it.
+const mostInstances = 40
+
 // story is what the users of the cluster do.
 type story struct {
 	s        *system
@@ -51,7 +54,7 @@ func (st *story) policy() fleet.Policy {
 	minutes := func(n ...int) fleet.Duration { return fleet.Duration(pick(r, n...)) * fleet.Duration(time.Minute) }
 	p := fleet.Policy{
 		Cluster: cluster, DryRun: &no, LaunchSpecs: []fleet.LaunchSpec{spec},
-		Limits:    fleet.Limits{MaxInstances: 40, MinInstances: pick(r, 0, 1, 3)},
+		Limits:    fleet.Limits{MaxInstances: mostInstances, MinInstances: pick(r, 0, 1, 3)},
 		ScaleDown: fleet.ScaleDown{MaxPercentage: pick(r, 10, 20, 34), StableFor: minutes(2, 3, 5), Cooldown: minutes(1, 2, 5), MinLifetime: minutes(5, 10)},
 		Drain:     fleet.DrainPolicy{Timeout: minutes(3, 5, 15), OnTimeout: pick(r, fleet.TimeoutStop, fleet.TimeoutRestore)},
 	}
