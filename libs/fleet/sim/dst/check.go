@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/neap-project/neap/libs/fleet"
@@ -32,6 +33,7 @@ type check struct {
 	maimed      map[time.Time]bool              // snapshots that lack much of what is there, in the same way
 	maimedAt    time.Time                       // when the last such snapshot was made
 	foreign     map[fleet.InstanceID]time.Time  // instances whose owner tag a person has removed, and when
+	alone       map[fleet.InstanceID]time.Time  // instances that drain and have no action, and since when
 	activeAt    map[fleet.InstanceID]time.Time  // when the state of a container instance was set last
 	limits      []want                          // the limits of instances that there were, and until when
 	short       map[fleet.OfferingKey]time.Time // when EC2 had no capacity of an offering
@@ -52,7 +54,7 @@ type known struct {
 	over       bool      // its final outcome was published
 	ends       bool      // its record has an end
 	endedAt    time.Time // since when
-	begunAt    time.Time // when its launch was frozen
+	begunAt    time.Time // when its launch began to be frozen
 	sentAt     time.Time // when it was sent first
 }
 
@@ -66,7 +68,7 @@ type basis struct {
 
 func newCheck(s *system) *check {
 	return &check{s: s, actions: map[fleet.ActionID]*known{}, pending: map[fleet.PlanID]*basis{}, transitions: map[string]int{}, ended: map[string]bool{}, maimed: map[time.Time]bool{}, partial: map[time.Time]bool{},
-		activeAt: map[fleet.InstanceID]time.Time{}, foreign: map[fleet.InstanceID]time.Time{}, short: map[fleet.OfferingKey]time.Time{}, generation: 1}
+		alone: map[fleet.InstanceID]time.Time{}, activeAt: map[fleet.InstanceID]time.Time{}, foreign: map[fleet.InstanceID]time.Time{}, short: map[fleet.OfferingKey]time.Time{}, generation: 1}
 }
 
 // violate notes that an invariant does not hold.
@@ -156,9 +158,6 @@ func (c *check) transition(entry execute.Entry) {
 // begins checks that an action does not begin when the world has moved on since it was planned.
 func (c *check) begins(a *fleet.Action, phase string) {
 	late := c.s.thread.of.ranSince(a.Deadline)
-	if phase == "calling" {
-		c.actions[a.ID].begunAt = c.s.now
-	}
 	if (phase == "calling" || phase == "draining") && late > time.Minute && !(a.Drain != nil && a.Drain.Involuntary) {
 		c.violate("S8", "%s %s begins %s after its deadline", a.Kind, a.ID.Short(), late)
 	}
@@ -224,7 +223,7 @@ func (c *check) issueLaunch(operation string, job execute.Job, truth *sim.Truth)
 	}
 	most := c.s.bus.policy.Limits.MaxInstances
 	for _, was := range c.limits { // a launch keeps to the limit that it was frozen under
-		if k := c.actions[job.Action.ID]; c.s.now.Sub(was.at) < reach || !k.begunAt.IsZero() && was.at.After(k.begunAt.Add(-reach)) {
+		if was.at.After(c.actions[job.Action.ID].begunAt) {
 			most = max(most, was.n)
 		}
 	}
@@ -245,6 +244,16 @@ func (c *check) resent(job execute.Job, k *known) {
 	if ago := min(c.s.thread.of.ranSince(k.sentAt), c.s.now.Sub(k.sentAt)); ago > action.ReplayFor+time.Minute {
 		c.violate("S1", "launch %s is sent again, %s after the first time: nobody promises that its token still holds", job.Action.ID.Short(), ago)
 	}
+}
+
+// launching reports whether a launch has begun that is not over: it keeps to the limit as it was.
+func (c *check) launching() bool {
+	for _, k := range c.actions { //neap:unordered any will do
+		if k.action.Launch != nil && !k.begunAt.IsZero() && !k.over {
+			return true
+		}
+	}
+	return false
 }
 
 // runaway checks that a launch is not for what is launched already: what boots has not twice
@@ -310,9 +319,9 @@ func (c *check) issueRemoval(operation string, job execute.Job, id fleet.Instanc
 		if inst.Status == "ACTIVE" && k(c.actions, a.ID) == "draining" {
 			c.issueDrain(job, inst, truth, recent)
 		}
-	case "ecs:DeregisterContainerInstance":
+	case "ecs:DeregisterContainerInstance", "ecs:StopTask":
 		if inst.Status == "ACTIVE" && s.thread.lookedAt.After(c.activeAt[id]) {
-			c.violate("S12", "drain %s takes %s out of the cluster, which is in use", a.ID.Short(), id)
+			c.violate("S12", "%s of drain %s on %s, which is in use", operation, a.ID.Short(), id)
 		}
 	case "ec2:TerminateInstances":
 		if inst.Tasks > 0 && inst.Connected && !slices.Contains(ended, inst.State) {
@@ -366,6 +375,10 @@ func (c *check) stopping(job execute.Job, task string) {
 	if job.Action.Drain == nil || job.Action.Drain.Involuntary || c.s.thread.lookedAt.Before(c.protectedAt) {
 		return
 	}
+	found, err := c.s.world.DescribeTasks(&sim.DescribeTasksInput{Cluster: cluster, Tasks: []string{task}})
+	if err == nil && len(found.Tasks) > 0 && !strings.HasPrefix(found.Tasks[0].Group, "service:") && found.Tasks[0].DesiredStatus != "STOPPED" {
+		c.violate("S11", "drain %s stops task %s of %s, which nothing starts again", job.Action.ID.Short(), task, found.Tasks[0].Group)
+	}
 	out, err := c.s.world.GetTaskProtection(&sim.GetTaskProtectionInput{Cluster: cluster, Tasks: []string{task}})
 	if err == nil && len(out.ProtectedTasks) > 0 && out.ProtectedTasks[0].ProtectionEnabled {
 		c.violate("S11", "drain %s stops task %s, which is protected", job.Action.ID.Short(), task)
@@ -378,6 +391,7 @@ func (c *check) calm() {
 		return
 	}
 	c.recorded()
+	c.forgotten()
 	const beats = 4 // two replicas, one of which may have just begun to read
 	most := beats*c.s.cfg.Beat + leaseTTL
 	if ago := c.s.now.Sub(c.sawAt); ago > most {
@@ -385,6 +399,31 @@ func (c *check) calm() {
 	}
 	if ago := c.s.now.Sub(c.decidedAt); ago > most {
 		c.violate("L9", "the last plan was made %s ago", ago)
+	}
+}
+
+// forgotten checks that somebody is at each instance that drains.
+func (c *check) forgotten() {
+	inHand := map[fleet.InstanceID]bool{}
+	for _, entry := range c.s.bus.records() {
+		var r execute.Record
+		if err := entry.Decode(&r); err == nil && !r.Finished() {
+			id, _ := r.Action.Target()
+			inHand[id] = true
+		}
+	}
+	for _, inst := range c.s.world.Truth().Instances {
+		id := fleet.InstanceID(inst.ID)
+		if inst.Status != "DRAINING" || slices.Contains(ended, inst.State) || inHand[id] {
+			delete(c.alone, id)
+			continue
+		}
+		if c.alone[id].IsZero() {
+			c.alone[id] = c.s.now
+		}
+		if long := c.s.now.Sub(c.alone[id]); long > 2*startUp {
+			c.violate("L5", "%s has been DRAINING for %s, and nobody is at it", id, long)
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ type drainer struct{ s *system }
 
 func (d *drainer) perform(ctx context.Context, job execute.Job, effect drain.Effect) (drain.Event, error) {
 	if _, ok := effect.(drain.Look); ok {
-		if d.s.check.actions[job.Action.ID].phase == "" && d.s.hit("F58") {
+		if phase := d.s.check.actions[job.Action.ID].phase; (phase == "" || phase == "planned") && d.s.hit("F58") {
 			d.s.disturb(job)
 		}
 		return d.view(job), nil
@@ -126,6 +126,9 @@ func (d *drainer) view(job execute.Job) drain.Viewed {
 	machines, err := call(s, "ec2:DescribeInstances", func() ([]snapshot.EC2Instance, error) { return s.eye.machine(id), nil })
 	if err != nil {
 		return drain.Viewed{Now: s.now, Class: classOf(err), Message: text(err)}
+	}
+	if s.hit("F10") {
+		machines = nil // EC2 does not know it
 	}
 	v := drain.Viewed{View: drain.View{Instance: id, Status: fleet.StatusLaunching, Kept: kept}, Missing: len(machines) == 0}
 	if !v.Missing {

@@ -32,10 +32,7 @@ var faultList = []fault{
 	{id: "F18", what: "two planners append to one chain"}, // comes about by F3, F76 and F4
 	{id: "F19", what: "the answer to an append is lost", every: 30 * time.Minute, lasts: 10 * time.Minute, chance: 0.5},
 	{id: "F20", what: "a planner is killed", every: 30 * time.Minute, inject: killOne(plannerName)},
-	{id: "F21", what: "all streams are lost", every: 4 * time.Hour, inject: func(s *system, _ *fault) bool {
-		s.bus.lose()
-		return true
-	}},
+	{id: "F21", what: "all streams are lost", every: 4 * time.Hour, lasts: 40 * time.Minute, chance: 0.3}, // when a call has just been made
 	{id: "F27", what: "a person lowers the limit of instances when a launch is about to begin", every: 40 * time.Minute, lasts: 15 * time.Minute, chance: 0.3},
 	{id: "F28", what: "pause is pressed", every: time.Hour, inject: func(s *system, f *fault) bool {
 		s.press(true)

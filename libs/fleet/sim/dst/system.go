@@ -211,6 +211,10 @@ func (s *system) crashPoint(r *replica, p execute.Point) error {
 	if s.hit("F53") {
 		r.halt(between(r.rng, 25*time.Second, 3*time.Minute))
 	}
+	if p == execute.PointCalled && s.hit("F21") {
+		s.faults["F21"].until = s.now // once
+		s.bus.lose()
+	}
 	if r.service == drainerName {
 		if s.hit("F52") {
 			s.die(r)

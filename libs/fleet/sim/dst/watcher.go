@@ -134,7 +134,11 @@ func (w *watcher) read(in *snapshot.Input) {
 
 // maim takes two fifths out of one section, and reports whether that is enough to be noticed.
 func (w *watcher) maim(in *snapshot.Input) bool {
-	switch w.r.rng.IntN(4) {
+	switch w.r.rng.IntN(5) {
+	case 4:
+		hideOne(in)
+		return false
+
 	case 0:
 		return shorten(&in.ContainerInstances.Instances)
 	case 1:
@@ -144,6 +148,17 @@ func (w *watcher) maim(in *snapshot.Input) bool {
 	default:
 		return shorten(&in.Tasks.Tasks)
 	}
+}
+
+// hideOne hides an instance with all that runs on it: it looks as if it had never registered.
+func hideOne(in *snapshot.Input) {
+	list := in.ContainerInstances.Instances
+	if len(list) == 0 {
+		return
+	}
+	hidden := list[0].ARN
+	in.ContainerInstances.Instances = list[1:]
+	in.Tasks.Tasks = slices.DeleteFunc(slices.Clone(in.Tasks.Tasks), func(t snapshot.Task) bool { return t.ContainerInstance == hidden })
 }
 
 func shorten[T any](list *[]T) bool {
