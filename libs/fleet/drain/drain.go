@@ -41,7 +41,7 @@ const (
 	Done         Phase = "done"
 	RolledBack   Phase = "rolled-back"
 	Rejected     Phase = "rejected" // not begun: the world is no longer as planned
-	Failed       Phase = "failed" // left as it is: it is somebody else's now
+	Failed       Phase = "failed"   // left as it is: it is somebody else's now
 )
 
 // How long and how often.
