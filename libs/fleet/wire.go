@@ -33,8 +33,8 @@ func Encode[T Message](m *T) ([]byte, error) {
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `{"kind":"%s","version":%d,"body":`, kind, WireVersion)
-	if err := writeBody(&b, m); err != nil {
-		return nil, fmt.Errorf("encode %s: %w", kind, err)
+	if err := writeBody(&b, m); err != nil { // a time beyond the year 9999
+		return nil, fmt.Errorf("%w: encode %s: %w", ErrInvalid, kind, err)
 	}
 	b.WriteByte('}')
 	return b.Bytes(), nil
