@@ -23,6 +23,11 @@ LDFLAGS  := -s -w -X $(STAMP).version=$(VERSION) -X $(STAMP).revision=$(REVISION
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI         := bin/tools/golangci-lint-$(GOLANGCI_VERSION)
 
+HELM_VERSION        := v3.22.0
+HELM                := bin/tools/helm-$(HELM_VERSION)
+KUBECONFORM_VERSION := v0.8.0
+KUBECONFORM         := bin/tools/kubeconform-$(KUBECONFORM_VERSION)
+
 # The core runs without the race detector: repo_test.go forbids goroutines
 # there, and its simulations would take five to ten times as long. The load and
 # chaos tests measure, so they run at full speed too.
@@ -33,7 +38,7 @@ EACH := scripts/each-module
 IMAGES       ?= watcher planner actuator drainer neap
 IMAGE_PREFIX ?= neap/
 
-.PHONY: help demo images test test-long test-plain test-race vet fmt-check modules lint fmt tidy build simulate mutants chaos bench fuzz golden tools deps clean
+.PHONY: help demo images test test-long test-plain test-race vet fmt-check modules lint fmt tidy build simulate mutants chaos chart-test bench fuzz golden tools deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
@@ -91,6 +96,9 @@ build: ## build every command into bin/
 chaos: deps ## a storm of kills, cuts and outages (FOR=30m) of a random seed over a real installation
 	$(GO) test ./test/chaos -count 1 -v -timeout 0 -seed 0 -for $(FOR)
 
+chart-test: $(HELM) $(KUBECONFORM) ## lint the Helm chart, render it with many values, and check what comes out
+	scripts/chart-test $(HELM) $(KUBECONFORM)
+
 images: ## build a container image of every service and of neap itself (IMAGES, IMAGE_PREFIX)
 	for service in $(IMAGES); do \
 		docker build --build-arg SERVICE=$$service --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
@@ -112,6 +120,16 @@ $(GOLANGCI):
 	mkdir -p bin/tools
 	GOBIN="$(CURDIR)/bin/tools" GOFLAGS= nice $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv bin/tools/golangci-lint $@
+
+$(HELM):
+	mkdir -p bin/tools
+	GOBIN="$(CURDIR)/bin/tools" GOFLAGS= nice $(GO) install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
+	mv bin/tools/helm $@
+
+$(KUBECONFORM):
+	mkdir -p bin/tools
+	GOBIN="$(CURDIR)/bin/tools" GOFLAGS= nice $(GO) install github.com/yannh/kubeconform/cmd/kubeconform@$(KUBECONFORM_VERSION)
+	mv bin/tools/kubeconform $@
 
 deps: ## install what the tests need besides Go: redis-server, awscli, curl
 	scripts/deps.sh
