@@ -49,7 +49,7 @@ func Change(ctx context.Context, calls Calls, cluster fleet.ClusterName, a *flee
 // setDraining marks the instance first: whoever finds it draining must find out why. It marks
 // it once more at last: if this process was stopped in between, another may have undone the
 // drain and taken the mark off, and an instance that drains without it is left alone for
-// ever, as a person's.
+// ever, as a person's. If it cannot be marked it is set active again.
 func setDraining(ctx context.Context, calls Calls, cluster fleet.ClusterName, a *fleet.Action) error {
 	instance, containerInstance := Target(a)
 	if err := calls.TagDrain(ctx, instance, a.ID); err != nil {
@@ -58,7 +58,10 @@ func setDraining(ctx context.Context, calls Calls, cluster fleet.ClusterName, a 
 	if err := calls.SetDraining(ctx, cluster, containerInstance); err != nil {
 		return err
 	}
-	return calls.TagDrain(ctx, instance, a.ID)
+	if err := calls.TagDrain(ctx, instance, a.ID); err != nil {
+		return errors.Join(err, calls.SetActive(ctx, cluster, containerInstance))
+	}
+	return nil
 }
 
 // Target is what an action is about; a reap has no container instance.

@@ -2,6 +2,7 @@ package drain_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 
@@ -15,6 +16,7 @@ type account struct {
 	marked, draining bool
 	calls            []string
 	before           map[string]func()
+	fails            func(call string, nth int) bool
 }
 
 func (a *account) call(name string) error {
@@ -22,6 +24,9 @@ func (a *account) call(name string) error {
 		do()
 	}
 	a.calls = append(a.calls, name)
+	if a.fails != nil && a.fails(name, len(a.calls)) {
+		return fleet.ErrThrottled
+	}
 	return nil
 }
 
@@ -64,5 +69,15 @@ func TestAnInstanceDrainsWithItsMark(t *testing.T) {
 	}
 	if want := []string{"mark", "activate", "unmark", "drain", "mark"}; !slices.Equal(a.calls, want) {
 		t.Errorf("calls %v, want %v", a.calls, want)
+	}
+}
+
+// TestWhatCannotBeMarkedIsSetActive: nobody else would undo it.
+func TestWhatCannotBeMarkedIsSetActive(t *testing.T) {
+	act := fleet.Action{ID: "a", Kind: fleet.ActionDrain, Drain: &fleet.Drain{Instance: "i-1", ContainerInstance: "ci-1"}}
+	a := &account{fails: func(call string, nth int) bool { return call == "mark" && nth > 1 }}
+	err := drain.Change(t.Context(), a, "web", &act, drain.SetDraining{})
+	if !errors.Is(err, fleet.ErrThrottled) || a.draining {
+		t.Errorf("%v, draining %t after %v", err, a.draining, a.calls)
 	}
 }
