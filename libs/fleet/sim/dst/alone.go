@@ -20,7 +20,7 @@ type Alone struct {
 // NewAlone makes a bus and a cache with nothing in them.
 func NewAlone(seed uint64) *Alone {
 	s := newSystem(Config{Seed: seed})
-	for _, f := range s.faults {
+	for _, f := range s.faults { //neap:unordered each by itself
 		f.chance = 1
 	}
 	return &Alone{s, map[string]*replica{}}

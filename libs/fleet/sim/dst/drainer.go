@@ -166,9 +166,9 @@ func (d *drainer) viewTasks(v *drain.Viewed) {
 	if v.View.Status == fleet.StatusDraining && s.hit("F10") { // ECS knows nothing of what it holds
 		v.View.Tasks = nil
 	}
-	if s.hit("F6") { // a page could not be read
-		v.View.Complete = false
-		shorten(&v.View.Tasks)
+	if s.hit("F6") || s.torn { // the first page could not be read
+		s.torn, v.View.Complete = false, false
+		v.View.Tasks = v.View.Tasks[(len(v.View.Tasks)+1)/2:]
 	}
 }
 

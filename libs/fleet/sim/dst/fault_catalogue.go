@@ -253,7 +253,9 @@ func (s *system) disturb(job execute.Job) {
 	}
 	s.check.protectedAt = s.now
 	minutes := 10 // for which a task is protected
-	switch rng := s.faults["F58"].rng; rng.IntN(3) {
+	rng := s.faults["F58"].rng
+	s.torn = rng.IntN(3) == 0
+	switch rng.IntN(3) {
 	case 0:
 		s.land(fleet.ContainerInstanceID(lastOf(ci.ARN)))
 	case 1:

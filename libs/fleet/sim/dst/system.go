@@ -63,6 +63,7 @@ type system struct {
 	active   []string // IDs of those that are arranged for
 	story    *story
 	events   *events
+	torn     bool            // the next view of an instance lacks a page
 	steps    []string        // taken so far
 	saw      func(sim.Entry) // told of everything that happens in the world; nil is nobody
 
@@ -211,7 +212,7 @@ func (s *system) crashPoint(r *replica, p execute.Point) error {
 	if s.hit("F53") {
 		r.halt(between(r.rng, 25*time.Second, 3*time.Minute))
 	}
-	if p == execute.PointCalled && s.hit("F21") {
+	if r.service == drainerName && p == execute.PointCalled && s.hit("F21") {
 		s.faults["F21"].until = s.now // once
 		s.bus.lose()
 	}
