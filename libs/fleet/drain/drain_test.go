@@ -178,10 +178,15 @@ func TestDrain(t *testing.T) {
 		},
 		"cancelled before ECS drains it: the mark is taken off": {
 			[]drain.Event{
-				drain.Tick{Now: at}, seen(0, view(active, web)), drain.Cancel{Now: at, Why: "needed again"}, seen(0, view(active, web)),
+				drain.Tick{Now: at},
+				seen(0, view(active, web)),
+				drain.Cancel{Now: at, Why: "needed again"},
+				seen(0, view(active, web)),
 				did(0, drain.SetActive{}), seen(time.Second, view(active, web)),
 			},
-			drain.RolledBack, []string{"Look{}", "SetDraining{}", "Look{}", "SetActive{}", "report result activate", "Look{}", "report final rolled-back stale"}, "needed again",
+			drain.RolledBack,
+			[]string{"Look{}", "SetDraining{}", "Look{}", "SetActive{}", "report result activate", "Look{}", "report final rolled-back stale"},
+			"needed again",
 		},
 		"somebody else's while it drains: hands off": {
 			slices.Concat(begun, []drain.Event{seen(10*time.Second, func() drain.View { v := view(draining, web); v.Ours = false; return v }())}),
