@@ -277,12 +277,13 @@ func (r *resumeCmd) Run(ctx context.Context, c console) error {
 type bootstrapCmd struct {
 	natsFlags
 	Replicas   int    `help:"Servers that keep each message: 3 in production." default:"1"`
+	MaxBytes   int64  `help:"Disk that all streams together may take on one server; 0 keeps what is there, or makes 4 GiB." default:"0" placeholder:"BYTES"`
 	Generation uint64 `help:"Begin this generation: for state that was lost or has gone backwards. 0 keeps the current one." default:"0"`
 }
 
 // Help shows examples.
 func (*bootstrapCmd) Help() string {
-	return "Run it once before the services start, and after each upgrade. It changes nothing that is there already.\n\nExamples:\n  neap bootstrap --nats-url nats://nats:4222 --replicas 3"
+	return "Run it once before the services start, and after each upgrade. It changes nothing that is there already.\n\nExamples:\n  neap bootstrap --nats-url nats://nats:4222 --replicas 3\n  neap bootstrap --max-bytes 20000000000    # more room for history; never less than there is"
 }
 
 // Run creates streams and buckets.
@@ -293,7 +294,7 @@ func (s *bootstrapCmd) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
-	if err := bus.Bootstrap(ctx, cfg, bus.BootstrapOptions{Replicas: s.Replicas, Generation: s.Generation, By: who()}); err != nil {
+	if err := bus.Bootstrap(ctx, cfg, bus.BootstrapOptions{Replicas: s.Replicas, Generation: s.Generation, MaxBytes: s.MaxBytes, By: who()}); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(c.out, "streams and buckets are in place")

@@ -58,7 +58,7 @@ func run(swagger, dir string) error {
 			return err
 		}
 		const readable = 0o644
-		if err := os.WriteFile(filepath.Join(dir, name+".json"), append(out, '\n'), readable); err != nil { //nolint:gosec // it is data of the repository
+		if err := os.WriteFile(filepath.Join(dir, name+".json"), append(out, '\n'), readable); err != nil {
 			return err
 		}
 	}
