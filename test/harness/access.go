@@ -1,6 +1,11 @@
 package harness
 
 import (
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -9,12 +14,16 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/neap-project/neap/libs/adapters/bus"
 	"github.com/neap-project/neap/libs/adapters/bus/natsembed"
 	"github.com/neap-project/neap/libs/adapters/cache/cachetest"
 )
 
 // The test itself looks at everything, and plays strangers who may do anything.
 const tester = "test"
+
+// awsSecret is a canary: nobody but the SDK has any business with it.
+const awsSecret = "canary-of-the-secret-access-key"
 
 // guarded is a ground on which each service has users of its own on NATS and Redis, which may do
 // what neap access says and nothing else.
@@ -77,12 +86,91 @@ func (g Ground) as(user string) []string {
 	return append(env, "REDIS_URL="+u.String(), "REDIS_PASSWORD_FILE="+password)
 }
 
+// secrets are all that the processes were told in confidence.
+func (s *System) secrets() map[string]string {
+	s.T.Helper()
+	all := map[string]string{awsSecret: "AWS_SECRET_ACCESS_KEY"}
+	for _, pattern := range []string{"*.nk", "*.redis"} {
+		files, err := filepath.Glob(filepath.Join(s.ground.access, pattern))
+		if err != nil {
+			s.T.Fatal(err)
+		}
+		for _, file := range files {
+			content, err := os.ReadFile(file)
+			if err != nil {
+				s.T.Fatal(err)
+			}
+			all[strings.TrimSpace(string(content))] = filepath.Base(file)
+		}
+	}
+	return all
+}
+
+// discreet checks that no secret is in a log, in a message, in the cache or in the world, where tags
+// and user data are.
+func (s *System) discreet() {
+	s.T.Helper()
+	places := map[string]string{}
+	for _, name := range Sorted(s.Running) {
+		places["the log of "+name] = s.Running[name].Output()
+	}
+	answer, err := http.Get(s.AWSURL + "/_neap/state")
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	state, err := io.ReadAll(answer.Body)
+	_ = answer.Body.Close()
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	places["the world"] = string(state)
+	maps.Copy(places, s.messages())
+	secrets := s.secrets()
+	for _, place := range Sorted(places) {
+		for secret, name := range secrets {
+			if strings.Contains(places[place], secret) {
+				s.T.Errorf("%s holds the secret %s", place, name)
+			}
+		}
+	}
+}
+
+// messages are all that NATS keeps, by stream: what is compressed as it was written.
+func (s *System) messages() map[string]string {
+	s.T.Helper()
+	texts := map[string]string{}
+	kept := func(stream string, of any, err error) {
+		if err != nil && !errors.Is(err, bus.ErrForeign) {
+			return // a stranger's, or damaged by a test
+		}
+		text, err := json.Marshal(of)
+		if err != nil {
+			s.T.Fatal(err)
+		}
+		texts["stream "+stream] += string(text) + "\n"
+	}
+	for p, err := range s.Bus.Plans(s.T.Context(), Cluster, 0) {
+		kept("PLAN", p.Value, err)
+		if r, err := s.Bus.Record(s.T.Context(), Cluster, p.Value.ID); err == nil {
+			kept("of records", r, nil)
+		}
+	}
+	for o, err := range s.Bus.Outcomes(s.T.Context(), Cluster, 0) {
+		kept("OUTCOME", o.Value, err)
+	}
+	if snap, _, err := s.Bus.LatestSnapshot(s.T.Context(), Cluster); err == nil {
+		kept("SNAPSHOT", snap, nil)
+	}
+	return texts
+}
+
 // permitted checks that no service asked for more than its users may do.
 func (s *System) permitted() {
 	s.T.Helper()
 	if s.ground.access == "" {
 		return
 	}
+	s.discreet()
 	for _, name := range Sorted(s.Running) {
 		for line := range strings.Lines(s.Running[name].Output()) {
 			if strings.Contains(strings.ToLower(line), "permissions violation") {

@@ -79,7 +79,7 @@ func StartOn(t *testing.T, script string, on Ground) *System {
 	s.AWS = Launch(t, "aws", "neap", Bare(), "aws", "--listen", "127.0.0.1:0", "--speed", fmt.Sprint(Speed), "--event-queue", Queue)
 	s.AWSURL = s.greeting()
 	s.Env = Bare(
-		"AWS_ENDPOINT_URL="+s.AWSURL, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=any", "AWS_SECRET_ACCESS_KEY=any",
+		"AWS_ENDPOINT_URL="+s.AWSURL, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=any", "AWS_SECRET_ACCESS_KEY="+awsSecret,
 		"EVENT_QUEUE_URL="+s.AWSURL+"/"+Account+"/"+Queue,
 		"BEAT="+Scaled(Beat).String(), "EXECUTOR_TICK="+Scaled(time.Second).String(),
 		"EXECUTOR_STALE_AFTER=3s", // of ours: what a killed executor had in hand is soon taken over
