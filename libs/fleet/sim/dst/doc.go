@@ -16,5 +16,6 @@
 // Where to find what: kernel (time and threads), system (what there is), bus and durable
 // (JetStream), aws (calls and their faults), eye (reading a cluster), watcher, planner,
 // actuator and drainer (the services' loops), story (what the users of the cluster do), trace (what they did, recorded), fault
-// and fault_* (what goes wrong), check (what must hold), shrink (the shortest story).
+// and fault_* (what goes wrong), check and check_* (what must hold), shrink (the shortest story),
+// alone (the bus and the cache by themselves, to be held against the real ones).
 package dst
