@@ -106,8 +106,8 @@ func (s *System) secrets() map[string]string {
 	return all
 }
 
-// discreet checks that no secret is in a log, in a message, in the cache or in the world, where tags
-// and user data are.
+// discreet checks that no secret is in a log, in a message, in a record or in what the world shows of
+// its instances.
 func (s *System) discreet() {
 	s.T.Helper()
 	places := map[string]string{}
