@@ -19,7 +19,7 @@ import (
 
 // Version is the version of these rules. Plans made by the same version of the same input
 // are equal byte for byte; raise it with every change of what is decided.
-const Version = "plan/6"
+const Version = "plan/7"
 
 // Make decides. It is pure: the same snapshot, policy and memory make the same plan, byte
 // for byte, and the order of the tables in the snapshot does not matter. The snapshot and
