@@ -26,9 +26,14 @@ type natsFlags struct {
 	NATSURL string `name:"nats-url" help:"NATS servers of the installation." env:"NATS_URL" default:"nats://127.0.0.1:4222" placeholder:"URL"`
 }
 
-// with connects to the installation and calls f.
+// with connects to the installation and calls f, which has as long as a person waits.
 func (n *natsFlags) with(ctx context.Context, f func(context.Context, *bus.Bus) error) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	return n.within(ctx, callTimeout, f)
+}
+
+// within is with for what may take longer.
+func (n *natsFlags) within(ctx context.Context, most time.Duration, f func(context.Context, *bus.Bus) error) error {
+	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	cfg, err := n.config()
 	if err != nil {

@@ -107,42 +107,34 @@ const longestReplay = 10 * time.Minute
 
 // eachOfChain calls f with the plans of a cluster that the installation keeps.
 func (r *replayCmd) eachOfChain(ctx context.Context, f func(*recorded) error) error {
-	ctx, cancel := context.WithTimeout(ctx, longestReplay)
-	defer cancel()
-	cfg, err := r.config()
-	if err != nil {
-		return err
-	}
-	b, err := bus.Open(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	found := false
-	for stored, err := range b.Plans(ctx, r.Cluster, 0) {
-		switch {
-		case errors.Is(err, bus.ErrForeign):
-			continue
-		case err != nil:
-			return fmt.Errorf("plan %d of %s: %w", stored.Seq, r.Cluster, err)
-		case r.Plan != "" && stored.Value.ID != r.Plan && stored.Value.ID.Short() != r.Plan.Short():
-			continue
-		case r.Since > 0 && time.Since(stored.At) > r.Since:
-			continue
+	return r.within(ctx, longestReplay, func(ctx context.Context, b *bus.Bus) error {
+		found := false
+		for stored, err := range b.Plans(ctx, r.Cluster, 0) {
+			if err != nil && !errors.Is(err, bus.ErrForeign) {
+				return fmt.Errorf("plan %d of %s: %w", stored.Seq, r.Cluster, err)
+			}
+			if err != nil || !r.wants(&stored) {
+				continue
+			}
+			found = true
+			line, err := recordedOf(ctx, b, &stored.Value)
+			if err != nil {
+				return err
+			}
+			if err := f(line); err != nil {
+				return err
+			}
 		}
-		found = true
-		line, err := recordedOf(ctx, b, &stored.Value)
-		if err != nil {
-			return err
+		if !found {
+			return fmt.Errorf("%w: cluster %q has no such plan in the PLAN stream; neap status lists clusters and their last plan", fleet.ErrNotFound, r.Cluster)
 		}
-		if err := f(line); err != nil {
-			return err
-		}
-	}
-	if !found {
-		return fmt.Errorf("%w: cluster %q has no such plan in the PLAN stream; neap status lists clusters and their last plan", fleet.ErrNotFound, r.Cluster)
-	}
-	return nil
+		return nil
+	})
+}
+
+// wants reports whether a plan is among those that were asked for.
+func (r *replayCmd) wants(p *bus.Stored[fleet.Plan]) bool {
+	return (r.Plan == "" || p.Value.ID.Short() == r.Plan.Short()) && (r.Since <= 0 || time.Since(p.At) <= r.Since)
 }
 
 // recordedOf is a plan with its record, if that is still kept.
