@@ -30,8 +30,9 @@ KUBECONFORM         := bin/tools/kubeconform-$(KUBECONFORM_VERSION)
 
 # The core runs without the race detector: repo_test.go forbids goroutines
 # there, and its simulations would take five to ten times as long. The load and
-# chaos tests measure, so they run at full speed too.
-NO_RACE := (^github.com/neap-project/neap$$|/neap/libs/fleet(/|$$)|/neap/test/(load|chaos|mutants)(/|$$))
+# chaos tests measure, so they run at full speed too, and the command's play whole
+# stories against the clock; test-long has the race detector on for all of them.
+NO_RACE := (^github.com/neap-project/neap$$|/neap/libs/fleet(/|$$)|/neap/cmd/neap$$|/neap/test/(load|chaos|mutants)(/|$$))
 
 EACH := scripts/each-module
 
@@ -51,12 +52,12 @@ test: deps vet fmt-check modules test-plain test-race ## everything that must ho
 test-long: deps ## all tests at full length, all with the race detector (up to an hour)
 	$(GO) test -race -timeout 60m work
 
-test-plain: # the rules of the repository, the core, load and chaos
-	@echo '== go test -short (rules, core, load, chaos)'
+test-plain: # the rules of the repository, the core, the command, load and chaos
+	@echo '== go test -short (rules, core, command, load, chaos)'
 	$(GO) list work | grep -E '$(NO_RACE)' | xargs -r $(GO) test -short -timeout 12m
 
 test-race: # all the rest
-	@echo '== go test -short -race (adapters, services, cmd, e2e)'
+	@echo '== go test -short -race (adapters, services, e2e)'
 	$(GO) list work | { grep -vE '$(NO_RACE)' || true; } | xargs -r $(GO) test -short -race -timeout 12m
 
 simulate: ## play 1,000 stories in which everything goes wrong (ARGS="--seeds 100")

@@ -25,6 +25,9 @@ const tester = "test"
 // awsSecret is a canary: nobody but the SDK has any business with it.
 const awsSecret = "canary-of-the-secret-access-key"
 
+// reserved is more than the streams of some generations reserve.
+const reserved = 64 << 30
+
 // guarded is a ground on which each service has users of its own on NATS and Redis, which may do
 // what neap access says and nothing else.
 func guarded(t *testing.T) Ground {
@@ -39,7 +42,10 @@ func guarded(t *testing.T) Ground {
 	edit(t, filepath.Join(dir, "users.acl"), func(text string) string {
 		return text + "user " + tester + " on >" + tester + " ~* &* +@all\n"
 	})
-	s, err := natsembed.Start(natsembed.Options{DataDir: t.TempDir(), Listen: "127.0.0.1:0", Config: filepath.Join(dir, "nats.conf")})
+	s, err := natsembed.Start(natsembed.Options{
+		DataDir: t.TempDir(), Listen: "127.0.0.1:0", Config: filepath.Join(dir, "nats.conf"),
+		MaxBytes: reserved, // whatever is free on the disk of the machine: nothing near it is written
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
