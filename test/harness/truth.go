@@ -138,6 +138,7 @@ func (s *System) Ended(*sim.Truth) string {
 // byte; each instance that is paid for belongs to the cluster.
 func (s *System) Audit() {
 	s.T.Helper()
+	truth := s.Truth() // first: the world goes on, and what was launched by now is planned by now
 	var prev fleet.PlanID
 	for stored, err := range s.Bus.Plans(s.T.Context(), Cluster, 0) {
 		if errors.Is(err, bus.ErrForeign) {
@@ -159,7 +160,6 @@ func (s *System) Audit() {
 		}
 	}
 	s.permitted()
-	truth := s.Truth()
 	for _, token := range Sorted(truth.History.Launches) {
 		if l := truth.History.Launches[token]; l.Asked != s.planned[token] || l.Launched > s.planned[token] {
 			s.T.Errorf("client token %s: %d instances planned, %d asked for, %d launched", token, s.planned[token], l.Asked, l.Launched)

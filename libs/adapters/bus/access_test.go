@@ -77,7 +77,6 @@ func (r *refusals) of(verb, subject string) bool {
 // TestAccess asks a real server: every user, every subject that matters. The table says who may; it
 // is written by hand, and not made from what is declared.
 func TestAccess(t *testing.T) {
-	t.Parallel()
 	url, seeds := guarded(t, "")
 	if err := bus.Bootstrap(t.Context(), userConfig(url, bus.UserBootstrap, seeds), bus.BootstrapOptions{MaxBytes: 256 << 20}); err != nil {
 		t.Fatal(err)
@@ -156,7 +155,6 @@ func TestAccess(t *testing.T) {
 // TestAccessRefused: who is not known, and who may not what it asks, learns it at once and in
 // words, and nothing is tried for ever.
 func TestAccessRefused(t *testing.T) {
-	t.Parallel()
 	url, seeds := guarded(t, "")
 	if err := bus.Bootstrap(t.Context(), userConfig(url, bus.UserBootstrap, seeds), bus.BootstrapOptions{MaxBytes: 256 << 20}); err != nil {
 		t.Fatal(err)

@@ -15,7 +15,6 @@ import (
 
 // TestTLS: names and authorities are checked on both sides, and certificates may change under way.
 func TestTLS(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	ours, theirs := tlstest.NewAuthority(t, dir, "ca"), tlstest.NewAuthority(t, dir, "other-ca")
 	serverCert, serverKey := ours.Issue(t, dir, "server", "127.0.0.1")
